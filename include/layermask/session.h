@@ -1,0 +1,75 @@
+/* Running a model: one session for each thread that runs it.
+ *
+ *     struct lm_session *session;
+ *     lm_session_create(model, 8, &session, &error);
+ *     lm_session_run(session, 2, inputs, masks, logits, NULL, &error);
+ *     lm_session_free(session);
+ *
+ * All memory is taken by lm_session_create; lm_session_run allocates nothing.  Its result for a
+ * micro-batch depends on that micro-batch alone (images, masks, their order), not on threads.
+ */
+#ifndef LAYERMASK_SESSION_H
+#define LAYERMASK_SESSION_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "layermask/mask.h"
+#include "layermask/model.h"
+#include "layermask/status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct lm_session;
+
+/* A pool of threads that the caller owns.  run() calls task(argument, i, thread) once for each i
+ * in 0..count-1, from any of `threads` threads at a time (thread: 0..threads-1, each used by one
+ * thread at a time), and returns when all are done. */
+struct lm_parallel {
+    void *context;
+    uint32_t threads;
+    void (*run)(void *context, uint32_t count,
+                void (*task)(void *argument, uint32_t index, uint32_t thread), void *argument);
+};
+
+/* max_batch: images of a micro-batch, 1..256.  threads: the most that a pool given to
+ * lm_session_run may have, 1..256.  Errors: LM_INVALID, LM_NOMEM, LM_LIMIT. */
+enum lm_status lm_session_create(const struct lm_model *model, uint32_t max_batch, uint32_t threads,
+                                 struct lm_session **out, struct lm_error *error);
+void lm_session_free(struct lm_session *session);
+
+/* Memory that a session of this size takes, bytes. */
+uint64_t lm_session_bytes(const struct lm_model *model, uint32_t max_batch, uint32_t threads);
+
+/* Scores n images (1..max_batch).
+ * inputs: n pointers to channels x height x width floats, already normalised; values of hidden
+ *     pixels do not matter, not even NaN.  The same pointer may be given several times.
+ * visible: n pointers to masks of the input's size, set = visible; NULL, or a NULL entry: all visible.
+ * logits: n x classes floats.
+ * pool: NULL runs on the calling thread alone; the result is the same.
+ * Errors: LM_INVALID (n, or a mask of another size). */
+enum lm_status lm_session_run(struct lm_session *session, uint32_t n, const float *const *inputs,
+                              const struct lm_mask *const *visible, float *logits,
+                              const struct lm_parallel *pool, struct lm_error *error);
+
+/* What the last run did, over its n images. */
+struct lm_run_stats {
+    uint64_t macs_needed;  /* multiply-adds of the demanded sites */
+    uint64_t macs_done;    /* really executed (padding of blocks and groups included) */
+    uint64_t macs_plain;   /* if all had been visible */
+};
+
+void lm_session_stats(const struct lm_session *session, struct lm_run_stats *out);
+
+/* Time of each step of the plan, summed over runs since the last reset: nanoseconds, and needed
+ * multiply-adds; arrays of info.layers entries, or NULL.  Off until enabled: it costs a clock
+ * reading a step. */
+void lm_session_profile(struct lm_session *session, int enable);
+void lm_session_profile_read(const struct lm_session *session, uint64_t *nanoseconds, uint64_t *macs);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
