@@ -21,7 +21,7 @@ WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wsign-conversion -Wstrict-proto
     -Wmissing-prototypes -Wold-style-definition -Wvla -Wpointer-arith -Wcast-qual -Wwrite-strings \
     -Wundef -Wformat=2 -Wnull-dereference
 CFLAGS ?= -O3 -g
-override CFLAGS += -std=c17 -D_POSIX_C_SOURCE=200809L -fno-math-errno -fno-trapping-math -fPIC \
+override CFLAGS += -std=c17 -D_POSIX_C_SOURCE=200809L -fno-math-errno -fno-trapping-math -ffp-contract=off -fPIC \
     -fvisibility=default $(WARNINGS)
 ifdef DEV
 override CFLAGS += -Werror
@@ -56,6 +56,17 @@ $(B)/engine/%.o: engine/%.c Makefile | $(GENERATED)
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -Iinclude -Iengine -isystem $(B)/generated \
 	    $(call packages_cflags,$(ENGINE_PACKAGES)) -c -o $@ $<
+
+# Kernels may fuse multiplications and additions; nothing else does, so that results there do not
+# depend on the compiler's choices.
+$(B)/engine/kernels/%.o: override CFLAGS += -ffp-contract=fast
+
+# The kernels are compiled once for each instruction set (chosen at run time).
+ifneq ($(filter x86_64%,$(shell $(CC) -dumpmachine)),)
+$(B)/engine/kernels/avx2.o: override CFLAGS += -mavx2 -mfma
+$(B)/engine/kernels/avx512.o: override CFLAGS += -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma \
+    -mprefer-vector-width=512
+endif
 
 $(B)/server/%.o: server/%.c Makefile
 	@mkdir -p $(@D)

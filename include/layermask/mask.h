@@ -24,7 +24,8 @@ struct lm_mask {
     uint64_t *bits;
 };
 
-/* All clear.  Errors: LM_INVALID (a side of 0), LM_LIMIT (more than 2^31 pixels), LM_NOMEM. */
+/* All clear.  Errors: LM_INVALID (a side of 0), LM_LIMIT (more than 2^31 pixels, rows rounded up
+ * to 64), LM_NOMEM. */
 enum lm_status lm_mask_create(uint32_t width, uint32_t height, struct lm_mask *out,
                               struct lm_error *error);
 void lm_mask_free(struct lm_mask *mask); /* NULL is fine; leaves {0} */
@@ -52,20 +53,22 @@ void lm_mask_intersect(struct lm_mask *mask, const struct lm_mask *other);
 /* COCO box: left, top, width, height in pixels; fractions allowed: a pixel is in the box when its
  * centre is.  Parts outside of the picture are cut off.
  * Errors: LM_INVALID (NaN, infinite, or a width or height that is not above 0). */
-enum lm_status lm_mask_add_box(struct lm_mask *mask, double x, double y, double width, double height,
-                               struct lm_error *error);
+enum lm_status lm_mask_add_box(struct lm_mask *mask, double x, double y, double width,
+                               double height, struct lm_error *error);
 
-/* COCO polygon: n points (x, y), pixels, closed by itself; even-odd rule on pixel centres.
+/* COCO polygon: n points (x, y), pixels, closed by itself; even-odd rule on pixel centres.  Takes
+ * time for every row that each edge crosses; memory for one more mask.
  * Errors: LM_INVALID (fewer than 3 points, NaN or infinite, beyond +-1e6), LM_NOMEM. */
 enum lm_status lm_mask_add_polygon(struct lm_mask *mask, const double *xy, size_t n,
                                    struct lm_error *error);
 
 /* COCO run lengths: column-major, alternating, starting with zeros; must sum to the pixels.
- * Errors: LM_INVALID. */
+ * Errors: LM_INVALID, LM_NOMEM. */
 enum lm_status lm_mask_add_rle(struct lm_mask *mask, const uint64_t *counts, size_t n,
                                struct lm_error *error);
 
-/* COCO compressed string (see pycocotools' rleToString), n bytes.  Errors: LM_CORRUPT, LM_INVALID. */
+/* COCO compressed string (see pycocotools' rleToString), n bytes.
+ * Errors: LM_CORRUPT (not such a string), LM_INVALID (another sum), LM_NOMEM. */
 enum lm_status lm_mask_add_rle_string(struct lm_mask *mask, const char *counts, size_t n,
                                       struct lm_error *error);
 
@@ -78,15 +81,22 @@ enum lm_status lm_mask_add_png(struct lm_mask *mask, const void *bytes, size_t s
 /* The pixels whose label is `segment`; labels: height x width, row-major, of the mask's size. */
 void lm_mask_add_segment(struct lm_mask *mask, const int32_t *labels, int32_t segment);
 
-/* COCO compressed string of a mask, NUL-terminated, malloc'ed. */
+/* COCO compressed string of a mask, NUL-terminated, malloc'ed.  Errors: LM_NOMEM. */
 enum lm_status lm_mask_rle_string(const struct lm_mask *mask, char **out, struct lm_error *error);
 
-/* COCO run lengths of a mask: *counts is malloc'ed, *n long. */
+/* COCO run lengths of a mask: *counts is malloc'ed, *n long.  Errors: LM_NOMEM. */
 enum lm_status lm_mask_rle_counts(const struct lm_mask *mask, uint64_t **counts, size_t *n,
                                   struct lm_error *error);
 
-/* A mask of the picture taken through the transform to the input's size, nearest neighbour. */
+/* A mask of the picture taken through the transform to the input's size, nearest neighbour.
+ * Errors: LM_INVALID (the mask has not the picture's size), LM_NOMEM. */
 enum lm_status lm_mask_to_input(const struct lm_mask *mask, const struct lm_transform *transform,
+                                struct lm_mask *out, struct lm_error *error);
+
+/* The way back, for drawing: a pixel of the picture is set when the input pixel that it lies in is;
+ * what the crop removes is clear.
+ * Errors: LM_INVALID (the mask has not the input's size), LM_LIMIT, LM_NOMEM. */
+enum lm_status lm_mask_to_image(const struct lm_mask *input, const struct lm_transform *transform,
                                 struct lm_mask *out, struct lm_error *error);
 
 /* Smallest box around the set pixels; false if there are none. */

@@ -47,6 +47,7 @@ struct lm_model_options {
     uint32_t height, width; /* of the input, where the file leaves it open; 0: the file must say */
     struct lm_policy policy;
     struct lm_model_limits limits;
+    bool portable; /* the kernels that run anywhere, instead of this machine's best: the reference */
 };
 
 struct lm_model;
@@ -93,6 +94,9 @@ void lm_model_layer(const struct lm_model *model, uint32_t index, struct lm_laye
 /* The file's operators by name with counts ("Conv"): name belongs to the model; false past the end. */
 bool lm_model_operator(const struct lm_model *model, uint32_t index, const char **name,
                        uint32_t *count);
+
+/* ONNX operator `index` of those that this library can run or fold; NULL past the end. */
+const char *lm_operator_supported(uint32_t index);
 
 #ifdef __cplusplus
 }

@@ -69,6 +69,10 @@ void lm_session_stats(const struct lm_session *session, struct lm_run_stats *out
 void lm_session_profile(struct lm_session *session, int enable);
 void lm_session_profile_read(const struct lm_session *session, uint64_t *nanoseconds, uint64_t *macs);
 
+/* What one thread of this machine reaches in plain single-precision matrix products (OpenBLAS,
+ * 768 x 768), GFLOP/s: the best of the products run in about `seconds`. */
+double lm_sgemm_gflops(double seconds);
+
 #ifdef __cplusplus
 }
 #endif

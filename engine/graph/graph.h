@@ -1,0 +1,193 @@
+/* The network between the file and the machine.
+ *
+ * A value is rows: one row of `channels` floats for every site of every sample.  A spatial value
+ * has height x width sites (pixels) and carries a mask; an ordinary value has one row a sample.
+ * How the file names the axes of a value (N,C,H,W, channel-last, regrouped channels) is a view on
+ * it, so that Reshape, Unsqueeze and most Transposes cost nothing.
+ * A step makes one value from others; steps are in the order in which they run.
+ */
+#ifndef LM_GRAPH_GRAPH_H
+#define LM_GRAPH_GRAPH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "graph/program.h"
+#include "layermask/model.h"
+#include "layermask/status.h"
+#include "onnx/onnx.h"
+
+/* Bounds that keep products of sizes within 32 and 64 bits: cells of a window and of each of its
+ * lengths, sites of a value, floats of a row, inputs of a step. */
+enum {
+    GRAPH_MAX_RANK = ONNX_MAX_RANK,
+    GRAPH_MAX_WINDOW = 1 << 13,
+    GRAPH_MAX_SITES = 1 << 24,
+    GRAPH_MAX_CHANNELS = 1 << 22,
+    STEP_MAX_INPUTS = 512,
+};
+
+#define GRAPH_NO_VALUE UINT32_MAX
+
+/* A border that a Pad put around the rows and columns of a view, for the next Conv or pool. */
+struct border {
+    uint32_t top, left, bottom, right; /* cells */
+    float constant;
+};
+
+struct value {
+    bool spatial;
+    uint32_t height, width; /* 1 x 1 if ordinary */
+    uint32_t channels;      /* floats of a row */
+    uint32_t producer;      /* step; GRAPH_NO_VALUE for the input */
+    bool shared;            /* read under several names, by several nodes */
+};
+
+/* dims[0] is the batch.  Of a spatial value, axes row_axis < column_axis are its rows and columns,
+ * and the others, in order, make up its channels. */
+struct view {
+    uint32_t value;
+    uint32_t rank;
+    int64_t dims[GRAPH_MAX_RANK];
+    uint32_t row_axis, column_axis;
+    struct border border; /* all 0 mostly */
+};
+
+/* Geometry of a Conv or pool, in cells.  pads count zeros (Conv) or nothing (pools); the border is a
+ * Pad node's, inside of the pads. */
+struct window {
+    uint32_t kernel_height, kernel_width, stride_y, stride_x, dilation_y, dilation_x;
+    uint32_t pad_top, pad_left, pad_bottom, pad_right; /* as declared; overhang of ceil_mode apart */
+    struct border border;
+    uint32_t in_height, in_width, out_height, out_width;
+    uint32_t map; /* pad map of the input, from plan_make */
+};
+
+struct graph;
+struct run;
+struct step;
+
+/* How one kind of step treats masks and demand, and computes.  sample < the batch of the run. */
+struct step_kind {
+    const char *name;
+    void (*visible)(struct run *run, const struct step *step, uint32_t sample);
+    void (*demand)(struct run *run, const struct step *step, uint32_t sample);
+    void (*execute)(struct run *run, const struct step *step);
+    /* Whether the step may read rows of input `input` at sites that are masked there;
+     * masked: whether masked sites of its output may be demanded. */
+    bool (*reads_masked)(const struct graph *graph, const struct step *step, uint32_t input,
+                         bool masked);
+    /* Bytes of scratch that a thread needs; NULL: none. */
+    size_t (*scratch)(const struct graph *graph, const struct step *step);
+    /* The window on input 0; NULL if the kind or the step has none. */
+    struct window *(*window)(struct step *step);
+    /* Rounds of neighbour padding of input 0; NULL: none. */
+    uint32_t (*rounds)(const struct step *step);
+    void (*clear)(struct step *step); /* frees its parameters; NULL: it has none */
+};
+
+/* Convolutions, fully connected layers and channel-last MatMul.
+ * weights: `blocks` matrices of [taps * block_in][block_out], taps in row-major order; a block is one
+ * group, or several groups merged to a block-diagonal matrix.  Depthwise: [taps][channels].
+ * Result: (sum + bias) [+ residual], clamped to low..high, then the program if there is one. */
+struct conv {
+    struct window window;
+    bool pointwise; /* value at each site from that site's own value: no neighbour padding */
+    bool depthwise;
+    uint32_t groups, in_channels, out_channels;
+    uint32_t blocks, block_in, block_out;
+    float *weights, *bias; /* bias: out_channels */
+    float *border;         /* row of a Pad's constant; NULL if the window has no border */
+    uint32_t residual;     /* input index (>= 1), or GRAPH_NO_VALUE */
+    float low, high;
+};
+
+struct pool {
+    struct window window;
+    bool count_include_pad;
+};
+
+/* Copies count channels of an input to the output: target + i * target_step = source + i. */
+struct channel_run {
+    uint32_t input, source, target, count, target_step;
+};
+
+/* Concat, Split, Gather, Slice, Pad and Transpose of channels.  Channels that no run reaches hold `fill`. */
+struct channels {
+    uint32_t n_runs;
+    struct channel_run *runs;
+    float fill;
+    bool filled;    /* some channel is reached by no run */
+    /* Of a Concat, whose mask follows policy.concat: how many inputs the node has, and how often each
+     * of the step's inputs is among them.  0: not a Concat. */
+    uint32_t concatenated;
+    uint32_t *weight;
+};
+
+/* Slice of rows and columns: site (y, x) is the input's (y0 + y * dy, x0 + x * dx). */
+struct crop {
+    int32_t y0, x0, dy, dx;
+};
+
+/* Flatten: element y * row_stride + x * column_stride + offset[channel] of the ordinary row. */
+struct flatten {
+    uint32_t row_stride, column_stride;
+    uint32_t *offset;
+};
+
+struct step {
+    const struct step_kind *kind;
+    char *name; /* of the ONNX node */
+    uint32_t n_inputs;
+    uint32_t *inputs; /* values */
+    uint32_t output;
+    union {
+        struct conv conv;
+        struct pool pool;
+        struct channels channels;
+        struct crop crop;
+        struct flatten flatten;
+    };
+    struct program program; /* pointwise steps; after a conv; length 0: none */
+    bool dead;
+};
+
+struct graph {
+    struct lm_policy policy;
+    struct lm_model_limits limits;
+    int64_t opset;
+    uint32_t batch; /* what the file says the batch is, 1 if open */
+    size_t n_values, value_capacity;
+    struct value *values;
+    size_t n_steps, step_capacity;
+    struct step *steps;
+    uint32_t input, output; /* values */
+    uint64_t bytes;         /* of weights and tables, against limits.max_bytes */
+};
+
+/* New value or step; false with *error set when out of memory. A step's inputs are copied. */
+bool graph_add_value(struct graph *graph, const struct value *value, uint32_t *id,
+                     struct lm_error *error);
+struct step *graph_add_step(struct graph *graph, const struct step_kind *kind, const char *name,
+                            const uint32_t *inputs, uint32_t n_inputs, const struct value *output,
+                            struct lm_error *error);
+bool graph_step_add_input(struct step *step, uint32_t value, uint32_t *index);
+
+/* Floats for weights and tables, counted against the limit; NULL with *error set. */
+float *graph_floats(struct graph *graph, size_t count, struct lm_error *error);
+
+void graph_step_clear(struct step *step);
+void graph_free(struct graph *graph);
+
+static inline uint64_t value_sites(const struct value *value)
+{
+    return (uint64_t)value->height * value->width;
+}
+
+static inline uint32_t window_taps(const struct window *window)
+{
+    return window->kernel_height * window->kernel_width;
+}
+
+#endif

@@ -1,0 +1,232 @@
+/* The static plan: which values need maps, rings and rows of masked sites, and where each value's
+ * rows live in the arena.
+ *
+ * The arena is laid out greedily, largest value first, each at the lowest offset that is free while
+ * it is alive; good enough that no network we know needs more than a few percent above its peak.
+ */
+#include "graph/plan.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+
+enum { MAX_ROUNDS = 250, ALIGN_FLOATS = LM_ALIGN / sizeof(float) };
+
+static bool alive(const struct graph *graph, uint32_t v)
+{
+    uint32_t producer = graph->values[v].producer;
+    return v == graph->input ||
+           (producer < graph->n_steps && graph->steps[producer].output == v);
+}
+
+static void grow_frame(struct pad_map *map, const struct window *w, const struct value *value)
+{
+    uint32_t top = w->pad_top + w->border.top, left = w->pad_left + w->border.left;
+    uint32_t below = (w->out_height - 1) * w->stride_y + (w->kernel_height - 1) * w->dilation_y + 1;
+    uint32_t right = (w->out_width - 1) * w->stride_x + (w->kernel_width - 1) * w->dilation_x + 1;
+    below = below > top + value->height ? below - top - value->height : 0;
+    right = right > left + value->width ? right - left - value->width : 0;
+    below = below > w->border.bottom ? below : w->border.bottom;
+    right = right > w->border.right ? right : w->border.right;
+    uint32_t old_below = map->height - map->top - value->height;
+    uint32_t old_right = map->width - map->left - value->width;
+    map->top = map->top > top ? map->top : top;
+    map->left = map->left > left ? map->left : left;
+    map->height = map->top + value->height + (old_below > below ? old_below : below);
+    map->width = map->left + value->width + (old_right > right ? old_right : right);
+}
+
+static bool same_border(const struct border *a, const struct border *b)
+{
+    return a->top == b->top && a->left == b->left && a->bottom == b->bottom && a->right == b->right;
+}
+
+/* Finds or makes the map of a step's window; a frame of one cell lets neighbours be read freely. */
+static enum lm_status add_map(struct plan *plan, const struct graph *graph, uint32_t id,
+                              struct window *window, struct lm_error *error)
+{
+    const struct value *value = &graph->values[id];
+    size_t m = 0;
+    while (m < plan->n_maps &&
+           (plan->maps[m].value != id || !same_border(&plan->maps[m].border, &window->border)))
+        m++;
+    if (m == plan->n_maps) {
+        struct pad_map *maps = realloc(plan->maps, (m + 1) * sizeof *maps);
+        if (!maps)
+            return lm_fail(error, LM_NOMEM, "out of memory for the plan");
+        plan->maps = maps;
+        maps[plan->n_maps++] = (struct pad_map){.value = id, .border = window->border, .top = 1,
+                                                .left = 1, .height = value->height + 2,
+                                                .width = value->width + 2};
+    }
+    grow_frame(&plan->maps[m], window, value);
+    window->map = (uint32_t)m;
+    return LM_OK;
+}
+
+static enum lm_status plan_windows(struct graph *graph, struct plan *plan, struct lm_error *error)
+{
+    for (size_t i = 0; i < graph->n_steps; i++) {
+        struct step *step = &graph->steps[i];
+        struct window *window = step->kind->window ? step->kind->window(step) : NULL;
+        uint32_t in = step->inputs[0];
+        if (!window || !graph->values[in].spatial)
+            continue;
+        if (add_map(plan, graph, in, window, error) != LM_OK)
+            return error ? error->status : LM_NOMEM;
+        uint32_t rounds = step->kind->rounds ? step->kind->rounds(step) : 0;
+        if (rounds > MAX_ROUNDS)
+            return lm_fail(error, LM_UNSUPPORTED, "%s: a kernel %u wide (at most %d)", step->name,
+                           rounds, MAX_ROUNDS);
+        if (rounds > plan->values[in].rounds)
+            plan->values[in].rounds = rounds;
+        if (rounds > plan->max_rounds)
+            plan->max_rounds = rounds;
+        size_t sites = (size_t)window->in_height * window->out_width;
+        plan->max_sites = plan->max_sites > sites ? plan->max_sites : sites;
+    }
+    return LM_OK;
+}
+
+static void plan_masked_rows(const struct graph *graph, struct plan *plan)
+{
+    for (size_t i = graph->n_steps; i-- > 0;) {
+        const struct step *step = &graph->steps[i];
+        bool masked = plan->values[step->output].masked_rows;
+        for (uint32_t k = 0; k < step->n_inputs; k++)
+            if (graph->values[step->inputs[k]].spatial && step->kind->reads_masked &&
+                graph->policy.exposed == LM_EXPOSED_COMPUTED)
+                plan->values[step->inputs[k]].masked_rows |=
+                    step->kind->reads_masked(graph, step, k, masked);
+    }
+}
+
+static void plan_ranges(const struct graph *graph, struct plan *plan)
+{
+    for (uint32_t v = 0; v < graph->n_values; v++) {
+        const struct value *value = &graph->values[v];
+        struct value_plan *p = &plan->values[v];
+        p->last_use = v == graph->output ? (uint32_t)graph->n_steps : 0;
+        if (!alive(graph, v))
+            continue;
+        size_t sites = (size_t)value_sites(value);
+        p->rows = sites * (p->masked_rows && p->rounds ? 2 : 1);
+        plan->max_sites = plan->max_sites > sites ? plan->max_sites : sites;
+    }
+    for (size_t i = 0; i < graph->n_steps; i++)
+        for (uint32_t k = 0; k < graph->steps[i].n_inputs; k++) {
+            uint32_t *last = &plan->values[graph->steps[i].inputs[k]].last_use;
+            *last = *last > i ? *last : (uint32_t)i;
+        }
+}
+
+/* A value's floats, rounded up to whole cache lines; 0 for values that are gone. */
+static size_t value_floats(const struct graph *graph, const struct plan *plan, uint32_t v)
+{
+    size_t floats = plan->values[v].rows * graph->values[v].channels;
+    return (floats + ALIGN_FLOATS - 1) / ALIGN_FLOATS * ALIGN_FLOATS;
+}
+
+static int64_t first_use(const struct graph *graph, uint32_t v)
+{
+    return v == graph->input ? -1 : (int64_t)graph->values[v].producer;
+}
+
+static bool overlap_in_time(const struct graph *graph, const struct plan *plan, uint32_t a,
+                            uint32_t b)
+{
+    return first_use(graph, a) <= (int64_t)plan->values[b].last_use &&
+           first_use(graph, b) <= (int64_t)plan->values[a].last_use;
+}
+
+/* Lowest offset at which v does not touch any placed value that is alive at the same time; placed:
+ * sorted by offset. */
+static size_t place(const struct graph *graph, const struct plan *plan, const uint32_t *placed,
+                    size_t n_placed, uint32_t v)
+{
+    size_t offset = 0, size = value_floats(graph, plan, v);
+    for (size_t i = 0; i < n_placed && plan->values[placed[i]].offset < offset + size; i++) {
+        uint32_t other = placed[i];
+        size_t end = plan->values[other].offset + value_floats(graph, plan, other);
+        if (end > offset && overlap_in_time(graph, plan, v, other))
+            offset = end;
+    }
+    return offset;
+}
+
+static void insert_placed(const struct plan *plan, uint32_t *placed, size_t n_placed, uint32_t v)
+{
+    size_t at = n_placed;
+    while (at > 0 && plan->values[placed[at - 1]].offset > plan->values[v].offset) {
+        placed[at] = placed[at - 1];
+        at--;
+    }
+    placed[at] = v;
+}
+
+struct sized_value {
+    size_t floats;
+    uint32_t value;
+};
+
+static int by_size(const void *a, const void *b)
+{
+    const struct sized_value *x = a, *y = b;
+    if (x->floats != y->floats)
+        return x->floats < y->floats ? 1 : -1;
+    return x->value < y->value ? -1 : x->value > y->value;
+}
+
+static enum lm_status plan_arena(const struct graph *graph, struct plan *plan,
+                                 struct lm_error *error)
+{
+    struct sized_value *sized = array_alloc(graph->n_values, sizeof *sized);
+    uint32_t *placed = array_alloc(graph->n_values, sizeof *placed);
+    if (!sized || !placed) {
+        free(sized);
+        free(placed);
+        return lm_fail(error, LM_NOMEM, "out of memory for the plan");
+    }
+    size_t n = 0;
+    for (uint32_t v = 0; v < graph->n_values; v++)
+        if (plan->values[v].rows)
+            sized[n++] = (struct sized_value){value_floats(graph, plan, v), v};
+    qsort(sized, n, sizeof *sized, by_size);
+    for (size_t i = 0; i < n; i++) {
+        uint32_t v = sized[i].value;
+        plan->values[v].offset = place(graph, plan, placed, i, v);
+        insert_placed(plan, placed, i, v);
+        size_t end = plan->values[v].offset + sized[i].floats;
+        plan->arena = plan->arena > end ? plan->arena : end;
+    }
+    free(sized);
+    free(placed);
+    return LM_OK;
+}
+
+enum lm_status plan_make(struct graph *graph, struct plan *plan, struct lm_error *error)
+{
+    plan->values = array_zalloc(graph->n_values, sizeof *plan->values);
+    if (!plan->values)
+        return lm_fail(error, LM_NOMEM, "out of memory for the plan");
+    enum lm_status status = plan_windows(graph, plan, error);
+    if (status != LM_OK)
+        return status;
+    plan_masked_rows(graph, plan);
+    plan_ranges(graph, plan);
+    for (size_t i = 0; i < graph->n_steps; i++) {
+        const struct step *step = &graph->steps[i];
+        size_t scratch = step->kind->scratch ? step->kind->scratch(graph, step) : 0;
+        plan->scratch = plan->scratch > scratch ? plan->scratch : scratch;
+    }
+    plan->scratch = (plan->scratch + LM_ALIGN - 1) / LM_ALIGN * LM_ALIGN;
+    return plan_arena(graph, plan, error);
+}
+
+void plan_free(struct plan *plan)
+{
+    free(plan->maps);
+    free(plan->values);
+    *plan = (struct plan){0};
+}

@@ -1,0 +1,8 @@
+/* The kernels for x86-64 with AVX-512 F, BW, DQ and VL; the Makefile compiles this file for them. */
+#include "kernels/tables.h"
+
+#if defined(__x86_64__)
+#define KERNELS_TABLE kernels_avx512
+#define KERNELS_NAME "avx512"
+#include "kernels/body.h"
+#endif

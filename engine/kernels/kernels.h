@@ -1,0 +1,107 @@
+/* Kernels: plain loops on plain pointers, the only code whose speed depends on the machine.
+ *
+ * They never allocate, fail or log.  body.h is compiled once for each instruction set; the table
+ * that fits the machine is chosen once.  Rows are `channels` consecutive floats.  A map holds row
+ * numbers; a number that is not below `limit` (also: negative) stands for a row of zeros.
+ */
+#ifndef LM_KERNELS_KERNELS_H
+#define LM_KERNELS_KERNELS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Row number of a cell in a Pad's border: a row of the border's constant. */
+enum { MAP_ZERO = -1, MAP_BORDER = -2 };
+
+/* Pointwise operations; a and b are operands, p parameters. */
+enum pointwise {
+    PW_ADD, PW_SUB, PW_MUL, PW_DIV, PW_MAX, PW_MIN, PW_POW, /* a op b */
+    PW_PRELU,        /* a < 0 ? a * b : a */
+    PW_CLAMP,        /* min(max(a, p0), p1) */
+    PW_LEAKY_RELU,   /* a < 0 ? p0 * a : a */
+    PW_ELU,          /* a < 0 ? p0 * (exp(a) - 1) : a */
+    PW_SIGMOID, PW_TANH, PW_SOFTPLUS, PW_MISH, PW_ERF, PW_EXP, PW_LOG, PW_SQRT, PW_ABS, PW_NEG,
+    PW_RECIPROCAL, PW_FLOOR, PW_CEIL,
+    PW_HARD_SIGMOID, /* min(max(p0 * a + p1, 0), 1) */
+    PW_HARD_SWISH,   /* a * min(max(a / 6 + 0.5, 0), 1) */
+    PW_SILU,         /* a * sigmoid(a) */
+    PW_COPY,
+    PW_ROW_MEAN,     /* mean of the row: one float a row */
+    PW_LRN,          /* a / (p3 + p1 / size * sum of squares of p0 = size neighbours)^p2 */
+    PW_SOFTMAX,      /* over the row */
+    PW_COUNT
+};
+
+static inline bool pointwise_is_binary(enum pointwise op)
+{
+    return op <= PW_PRELU;
+}
+
+static inline bool pointwise_is_row(enum pointwise op)
+{
+    return op >= PW_ROW_MEAN;
+}
+
+/* Where the windows of some output rows lie: cell t of row r is source row
+ * map[origin[r] + offset[t]]. */
+struct windows {
+    const float *source;
+    size_t source_stride; /* floats between source rows */
+    const int32_t *map;
+    const int64_t *origin;
+    const int32_t *offset;
+    uint32_t taps;
+    int32_t limit;
+    const float *border; /* row for MAP_BORDER; may be NULL if the map has none */
+};
+
+struct kernels {
+    const char *name;
+
+    /* target[r][t][c] = source row of (r, t), channels floats each. */
+    void (*gather)(float *target, const struct windows *windows, size_t rows, uint32_t channels);
+
+    /* target[r][c] = sum over t of source[r, t][c] * weights[t][c]. */
+    void (*depthwise)(float *target, const struct windows *windows, size_t rows, uint32_t channels,
+                      const float *weights);
+
+    /* target[r][c] = maximum over present cells (map below limit, or border); 0 if there are none. */
+    void (*max_pool)(float *target, const struct windows *windows, size_t rows, uint32_t channels);
+
+    /* target[r][c] = scale[r] * sum over present cells. */
+    void (*sum_pool)(float *target, const struct windows *windows, size_t rows, uint32_t channels,
+                     const float *scale);
+
+    /* target[r][c] = sum of the `count[r]` source rows index[8 * r + i] / (count[r] + epsilon). */
+    void (*neighbour_mean)(float *target, const float *source, const int32_t *index,
+                           const uint8_t *count, size_t rows, uint32_t channels, float epsilon);
+
+    /* rows of target: target = min(max(target + bias + residual, low), high); residual may be NULL. */
+    void (*epilogue)(float *target, size_t rows, uint32_t channels, const float *bias,
+                     const float *residual, float low, float high);
+
+    /* sum[c] += rows of source, in double. */
+    void (*sum_rows)(double *sum, const float *source, size_t rows, uint32_t channels);
+
+    /* Pointwise operation op on n floats; a_step, b_step: 0 (one float for all) or 1. */
+    void (*pointwise)(enum pointwise op, float *target, const float *a, const float *b,
+                      size_t a_step, size_t b_step, size_t n, const float *p);
+
+    /* Operations on whole rows (PW_ROW_MEAN and after) of `channels` floats. */
+    void (*row_op)(enum pointwise op, float *target, const float *a, size_t rows, uint32_t channels,
+                   const float *p);
+};
+
+/* The table for this machine; the portable one if `portable`. */
+const struct kernels *kernels_choose(bool portable);
+
+/* Makes OpenBLAS compute on the calling thread; call before the first product, any number of times. */
+void kernels_gemm_start(void);
+
+/* target (rows x columns, row stride target_stride) = a (rows x depth) * b (depth x columns).
+ * One thread; OpenBLAS. */
+void kernels_gemm(float *target, size_t target_stride, const float *a, size_t a_stride,
+                  const float *b, size_t b_stride, size_t rows, size_t columns, size_t depth);
+
+#endif

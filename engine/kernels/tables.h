@@ -1,0 +1,13 @@
+/* One table of kernels for each instruction set that this build knows. */
+#ifndef LM_KERNELS_TABLES_H
+#define LM_KERNELS_TABLES_H
+
+#include "kernels/kernels.h"
+
+extern const struct kernels kernels_portable;
+#if defined(__x86_64__)
+extern const struct kernels kernels_avx2;
+extern const struct kernels kernels_avx512;
+#endif
+
+#endif

@@ -1,0 +1,123 @@
+/* Channel steps: rows are put together from channels of other rows at the same site. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "graph/sites.h"
+#include "ops/ops.h"
+
+enum { BLOCK_ROWS = 512 };
+
+/* The mask of a Concat, from how many of its inputs are visible. */
+static void concat_visible(struct run *run, const struct step *step, uint32_t sample)
+{
+    uint8_t *out = value_visible(run, step->output, sample);
+    size_t n = value_sites(&run->graph->values[step->output]);
+    enum lm_concat policy = run->graph->policy.concat;
+    if (policy == LM_CONCAT_INTERSECTION || step->n_inputs == 1) {
+        visible_intersection(run, step, 0, sample);
+        return;
+    }
+    uint32_t over = policy == LM_CONCAT_UNION ? 0 : step->channels.concatenated / 2;
+    for (size_t first = 0; first < n; first += 256) {
+        size_t count = n - first < 256 ? n - first : 256;
+        uint16_t votes[256] = {0};
+        for (uint32_t i = 0; i < step->n_inputs; i++) {
+            const uint8_t *in = value_visible(run, step->inputs[i], sample) + first;
+            for (size_t p = 0; p < count; p++)
+                votes[p] = (uint16_t)(votes[p] + in[p] * step->channels.weight[i]);
+        }
+        for (size_t p = 0; p < count; p++)
+            out[first + p] = votes[p] > over;
+    }
+}
+
+static void channels_visible(struct run *run, const struct step *step, uint32_t sample)
+{
+    if (step->channels.concatenated)
+        concat_visible(run, step, sample);
+    else
+        visible_intersection(run, step, 0, sample);
+}
+
+static void channels_demand(struct run *run, const struct step *step, uint32_t sample)
+{
+    demand_same_sites(run, step, 0, sample);
+}
+
+static bool channels_read_masked(const struct graph *graph, const struct step *step, uint32_t input,
+                                 bool masked)
+{
+    (void)input;
+    return masked || (step->channels.concatenated && step->n_inputs > 1 &&
+                      graph->policy.concat != LM_CONCAT_INTERSECTION);
+}
+
+static void copy_run(const struct channel_run *r, float *target, size_t target_stride,
+                     const float *source, size_t source_stride, uint32_t rows)
+{
+    for (uint32_t i = 0; i < rows; i++, target += target_stride, source += source_stride) {
+        float *to = target + r->target;
+        const float *from = source + r->source;
+        if (r->target_step == 1)
+            memcpy(to, from, r->count * sizeof *to);
+        else
+            for (uint32_t c = 0; c < r->count; c++)
+                to[(size_t)c * r->target_step] = from[c];
+    }
+}
+
+static void channels_block(struct run *run, const struct step *step, uint32_t block,
+                           uint8_t *scratch)
+{
+    const struct value_state *out = &run->states[step->output];
+    uint32_t first = block * BLOCK_ROWS, width = run->graph->values[step->output].channels;
+    uint32_t rows = out->n_rows - first < BLOCK_ROWS ? out->n_rows - first : BLOCK_ROWS;
+    float *target = out->rows + (size_t)first * width;
+    if (step->channels.filled)
+        for (size_t i = 0; i < (size_t)rows * width; i++)
+            target[i] = step->channels.fill;
+    for (uint32_t k = 0; k < step->n_inputs; k++) {
+        bool same = run_same_rows(run, step->inputs[k], step->output);
+        const float *source = rows_at_sites(run, step->inputs[k], step->output, same, first, rows,
+                                            (float *)(void *)scratch);
+        for (uint32_t i = 0; i < step->channels.n_runs; i++)
+            if (step->channels.runs[i].input == k)
+                copy_run(&step->channels.runs[i], target, width, source,
+                         run->graph->values[step->inputs[k]].channels, rows);
+    }
+}
+
+static size_t channels_scratch(const struct graph *graph, const struct step *step)
+{
+    size_t widest = 0;
+    for (uint32_t k = 0; k < step->n_inputs; k++) {
+        size_t width = graph->values[step->inputs[k]].channels;
+        widest = width > widest ? width : widest;
+    }
+    return widest * BLOCK_ROWS * sizeof(float);
+}
+
+static void channels_execute(struct run *run, const struct step *step)
+{
+    for (uint32_t i = 0; i < step->n_inputs; i++)
+        if (!run_same_rows(run, step->inputs[i], step->output))
+            run_site_map(run, step->inputs[i]);
+    struct run_task task = {run, step, channels_block};
+    run_blocks(&task, (run->states[step->output].n_rows + BLOCK_ROWS - 1) / BLOCK_ROWS);
+}
+
+static void channels_clear(struct step *step)
+{
+    free(step->channels.runs);
+    free(step->channels.weight);
+}
+
+const struct step_kind step_channels = {
+    .name = "channels",
+    .visible = channels_visible,
+    .demand = channels_demand,
+    .execute = channels_execute,
+    .reads_masked = channels_read_masked,
+    .scratch = channels_scratch,
+    .clear = channels_clear,
+};

@@ -1,0 +1,52 @@
+/* Pointwise steps: programs that no conv could take along. */
+#include "ops/ops.h"
+
+enum { BLOCK_ROWS = 512 };
+
+static void pointwise_visible(struct run *run, const struct step *step, uint32_t sample)
+{
+    visible_intersection(run, step, 0, sample);
+}
+
+static void pointwise_demand(struct run *run, const struct step *step, uint32_t sample)
+{
+    demand_same_sites(run, step, 0, sample);
+}
+
+static bool pointwise_reads_masked(const struct graph *graph, const struct step *step,
+                                   uint32_t input, bool masked)
+{
+    (void)graph;
+    (void)step;
+    (void)input;
+    return masked;
+}
+
+static void pointwise_block(struct run *run, const struct step *step, uint32_t block,
+                            uint8_t *scratch)
+{
+    const struct value_state *out = &run->states[step->output];
+    uint32_t first = block * BLOCK_ROWS;
+    uint32_t rows = out->n_rows - first < BLOCK_ROWS ? out->n_rows - first : BLOCK_ROWS;
+    program_run(run, step, first, rows,
+                out->rows + (size_t)first * run->graph->values[step->output].channels, NULL, scratch);
+}
+
+static void pointwise_execute(struct run *run, const struct step *step)
+{
+    for (uint32_t i = 0; i < step->n_inputs; i++)
+        if (run->graph->values[step->inputs[i]].spatial &&
+            !run_same_rows(run, step->inputs[i], step->output))
+            run_site_map(run, step->inputs[i]);
+    struct run_task task = {run, step, pointwise_block};
+    run_blocks(&task, (run->states[step->output].n_rows + BLOCK_ROWS - 1) / BLOCK_ROWS);
+}
+
+const struct step_kind step_pointwise = {
+    .name = "pointwise",
+    .visible = pointwise_visible,
+    .demand = pointwise_demand,
+    .execute = pointwise_execute,
+    .reads_masked = pointwise_reads_masked,
+    .scratch = program_scratch,
+};

@@ -1,0 +1,215 @@
+/* MaxPool and AveragePool: only visible cells count. */
+#include <string.h>
+
+#include "graph/sites.h"
+#include "ops/lower_window.h"
+
+enum { BLOCK_ROWS = 128 };
+
+static void pool_visible(struct run *run, const struct step *step, uint32_t sample)
+{
+    sites_any(&step->pool.window, value_visible(run, step->inputs[0], sample),
+              value_visible(run, step->output, sample), run->bytes[0]);
+}
+
+/* Masked outputs are 0 and need nothing. */
+static void pool_demand(struct run *run, const struct step *step, uint32_t sample)
+{
+    const struct window *w = &step->pool.window;
+    size_t in = (size_t)w->in_height * w->in_width, out = (size_t)w->out_height * w->out_width;
+    uint8_t *wanted = run->bytes[1], *cover = run->bytes[2];
+    memcpy(wanted, value_demand(run, step->output, sample), out);
+    sites_and(wanted, value_visible(run, step->output, sample), out);
+    memset(cover, 0, in);
+    sites_cover(w, wanted, cover, run->bytes[0]);
+    sites_and(cover, value_visible(run, step->inputs[0], sample), in);
+    sites_or(value_demand(run, step->inputs[0], sample), cover, in);
+}
+
+struct pool_scratch {
+    int64_t origin[BLOCK_ROWS];
+    float scale[BLOCK_ROWS];
+    int32_t offset[];
+};
+
+static size_t pool_scratch(const struct graph *graph, const struct step *step)
+{
+    size_t widest = graph->values[step->inputs[0]].channels;
+    return sizeof(struct pool_scratch) + window_taps(&step->pool.window) * sizeof(int32_t) +
+           widest * sizeof(float);
+}
+
+static uint32_t start_pool(struct run *run, const struct step *step, uint32_t block,
+                           struct pool_scratch *scratch, struct windows *windows, float **target)
+{
+    const struct value_state *out = &run->states[step->output];
+    uint32_t first = block * BLOCK_ROWS;
+    uint32_t rows = out->n_rows - first < BLOCK_ROWS ? out->n_rows - first : BLOCK_ROWS;
+    run_windows(run, step, &step->pool.window, first, rows, 0, scratch->origin, scratch->offset,
+                windows);
+    *target = out->rows + (size_t)first * run->graph->values[step->output].channels;
+    return rows;
+}
+
+static void max_block(struct run *run, const struct step *step, uint32_t block, uint8_t *base)
+{
+    struct pool_scratch *scratch = (struct pool_scratch *)(void *)base;
+    struct windows windows;
+    float *target;
+    uint32_t channels = run->graph->values[step->output].channels;
+    uint32_t rows = start_pool(run, step, block, scratch, &windows, &target);
+    float *border = (float *)(void *)(scratch->offset + windows.taps);
+    for (uint32_t c = 0; c < channels; c++)
+        border[c] = step->pool.window.border.constant;
+    windows.border = border;
+    run->kernels->max_pool(target, &windows, rows, channels);
+    /* A masked output is 0, also where only a Pad's constant was seen. */
+    uint32_t first = block * BLOCK_ROWS, s = run_sample_of(run, step->output, first);
+    const struct value_state *out = &run->states[step->output];
+    size_t width = run->graph->values[step->output].width;
+    for (uint32_t i = 0; i < rows; i++) {
+        while (first + i >= out->first[s + 1])
+            s++;
+        uint32_t site = out->sites[first + i];
+        if (!value_visible(run, step->output, s)[site_y(site) * width + site_x(site)])
+            memset(target + (size_t)i * channels, 0, channels * sizeof *target);
+    }
+}
+
+/* Cells first..first+n-1 of a window that lie in 0..extent-1. */
+static uint32_t cells_within(int64_t first, uint32_t n, uint32_t dilation, int64_t extent)
+{
+    uint32_t count = 0;
+    for (uint32_t t = 0; t < n; t++) {
+        int64_t at = first + (int64_t)t * dilation;
+        count += at >= 0 && at < extent;
+    }
+    return count;
+}
+
+/* 1 / divisor of one output site; visible: cells of the window that are visible. */
+static float average_scale(const struct step *step, uint32_t site, uint32_t visible, bool rescale)
+{
+    const struct window *w = &step->pool.window;
+    int64_t y = (int64_t)site_y(site) * w->stride_y - w->pad_top;
+    int64_t x = (int64_t)site_x(site) * w->stride_x - w->pad_left;
+    int64_t height = w->in_height + w->border.top + w->border.bottom;
+    int64_t width = w->in_width + w->border.left + w->border.right;
+    uint32_t cells = cells_within(y, w->kernel_height, w->dilation_y, height) *
+                     cells_within(x, w->kernel_width, w->dilation_x, width);
+    uint32_t divisor = cells;
+    if (step->pool.count_include_pad)
+        divisor = cells_within(y + w->pad_top, w->kernel_height, w->dilation_y,
+                               height + w->pad_top + w->pad_bottom) *
+                  cells_within(x + w->pad_left, w->kernel_width, w->dilation_x,
+                               width + w->pad_left + w->pad_right);
+    if (visible == 0 || divisor == 0)
+        return 0;
+    float scale = 1.0f / (float)divisor;
+    return rescale ? scale * ((float)cells / (float)visible) : scale;
+}
+
+static uint32_t count_visible(const struct windows *w, uint32_t row)
+{
+    uint32_t n = 0;
+    for (uint32_t t = 0; t < w->taps; t++)
+        n += (uint32_t)w->map[w->origin[row] + w->offset[t]] < (uint32_t)w->limit;
+    return n;
+}
+
+static void average_block(struct run *run, const struct step *step, uint32_t block, uint8_t *base)
+{
+    struct pool_scratch *scratch = (struct pool_scratch *)(void *)base;
+    struct windows windows;
+    float *target;
+    bool rescale = run->graph->policy.average_pool == LM_AVERAGE_POOL_VISIBLE;
+    uint32_t rows = start_pool(run, step, block, scratch, &windows, &target);
+    float *border = (float *)(void *)(scratch->offset + windows.taps);
+    uint32_t channels = run->graph->values[step->output].channels;
+    memset(border, 0, channels * sizeof *border);
+    windows.border = border;
+    for (uint32_t i = 0; i < rows; i++)
+        scratch->scale[i] =
+            average_scale(step, run->states[step->output].sites[block * BLOCK_ROWS + i],
+                          count_visible(&windows, i), rescale);
+    run->kernels->sum_pool(target, &windows, rows, channels, scratch->scale);
+}
+
+static void pool_execute(struct run *run, const struct step *step,
+                         void (*block)(struct run *, const struct step *, uint32_t, uint8_t *))
+{
+    run_pad_map(run, step->pool.window.map);
+    struct run_task task = {run, step, block};
+    run_blocks(&task, (run->states[step->output].n_rows + BLOCK_ROWS - 1) / BLOCK_ROWS);
+}
+
+static void max_execute(struct run *run, const struct step *step)
+{
+    pool_execute(run, step, max_block);
+}
+
+static void average_execute(struct run *run, const struct step *step)
+{
+    pool_execute(run, step, average_block);
+}
+
+static struct window *pool_window(struct step *step)
+{
+    return &step->pool.window;
+}
+
+const struct step_kind step_max_pool = {
+    .name = "max_pool",
+    .visible = pool_visible,
+    .demand = pool_demand,
+    .execute = max_execute,
+    .scratch = pool_scratch,
+    .window = pool_window,
+};
+
+const struct step_kind step_average_pool = {
+    .name = "average_pool",
+    .visible = pool_visible,
+    .demand = pool_demand,
+    .execute = average_execute,
+    .scratch = pool_scratch,
+    .window = pool_window,
+};
+
+static enum lm_status lower_pool(struct lowering *l, const struct onnx_node *node)
+{
+    const struct view *x = input_view(l, node, 0);
+    bool max = !strcmp(node->op, "MaxPool");
+    if (!x || !view_spatial(l->graph, x) || !view_is_channel_first(l->graph, x))
+        return REFUSE(l, "only N,C,H,W with rows and columns");
+    if (max && (attribute_int(node, "storage_order", 0) ||
+                (node->n_outputs > 1 && node->outputs[1][0])))
+        return REFUSE(l, "the second output, indices");
+    struct window window;
+    enum lm_status status = lower_window(l, node, x, 0, 0, &window);
+    if (status != LM_OK)
+        return status;
+    if (!max && window.border.constant != 0)
+        return REFUSE(l, "a Pad with a constant other than 0 before it");
+    if (!max && (window.dilation_y != 1 || window.dilation_x != 1))
+        return REFUSE(l, "dilations");
+    struct value value = *view_value(l->graph, x);
+    value.height = window.out_height;
+    value.width = window.out_width;
+    value.shared = false;
+    struct view out = *x;
+    struct step *step = graph_add_step(l->graph, max ? &step_max_pool : &step_average_pool,
+                                       node->name, &x->value, 1, &value, l->error);
+    if (!step)
+        return LM_NOMEM;
+    step->pool.window = window;
+    step->pool.count_include_pad = attribute_int(node, "count_include_pad", 0) != 0;
+    out.value = step->output;
+    out.border = (struct border){0};
+    out.dims[2] = window.out_height;
+    out.dims[3] = window.out_width;
+    return output_view(l, node, 0, &out);
+}
+
+const struct onnx_rule rules_pool[] = {
+    {"MaxPool", lower_pool}, {"AveragePool", lower_pool}, {NULL, NULL}};

@@ -1,0 +1,282 @@
+/* Sessions: all memory of a run, taken once; and the run itself, which cannot fail. */
+#include "layermask/session.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "base/memory.h"
+#include "graph/run.h"
+#include "model_room.h"
+
+enum { MAX_BATCH = 256, MAX_THREADS = 256 };
+
+struct lm_session {
+    const struct lm_model *model;
+    uint32_t max_batch, threads;
+    struct run run;
+    uint8_t *memory; /* everything that the run's pointers point into */
+    size_t bytes;
+    bool profiled;
+    uint64_t *nanoseconds, *macs; /* of each step */
+};
+
+/* Hands out pieces of one block; with base NULL it only counts. */
+struct carver {
+    uint8_t *base;
+    size_t used;
+    bool overflow;
+};
+
+static void *carve(struct carver *c, size_t count, size_t size)
+{
+    size_t bytes, start = c->used;
+    if (!size_mul(count, size, &bytes) || !size_add(bytes, LM_ALIGN - 1, &bytes) ||
+        !size_add(c->used, bytes / LM_ALIGN * LM_ALIGN, &c->used)) {
+        c->overflow = true;
+        return NULL;
+    }
+    return c->base ? c->base + start : NULL;
+}
+
+static void carve_value(struct carver *c, const struct lm_model *model, uint32_t v, uint32_t batch,
+                        float *arena, struct value_state *state)
+{
+    const struct value *value = &model->graph.values[v];
+    const struct value_plan *plan = &model->plan.values[v];
+    size_t sites = (size_t)value_sites(value), all = sites * batch;
+    state->rows = arena ? arena + plan->offset * batch : NULL;
+    if (!value->spatial || !plan->rows)
+        return;
+    state->visible = carve(c, all, 1);
+    state->demand = carve(c, all, 1);
+    state->sites = carve(c, all, sizeof *state->sites);
+    state->first = carve(c, batch + (size_t)1, sizeof *state->first);
+    state->site_map = carve(c, all, sizeof *state->site_map);
+    if (!plan->rounds)
+        return;
+    state->ring = carve(c, all, 1);
+    state->ring_sites = carve(c, all, sizeof *state->ring_sites);
+    state->round_limit = carve(c, plan->rounds + (size_t)1, sizeof *state->round_limit);
+}
+
+static void carve_run(struct carver *c, const struct lm_model *model, uint32_t batch,
+                      uint32_t threads, struct run *run)
+{
+    const struct plan *plan = &model->plan;
+    size_t values = model->graph.n_values;
+    struct value_state unused, *states = carve(c, values, sizeof *run->states);
+    int32_t **maps = carve(c, plan->n_maps, sizeof *run->maps);
+    run->map_ready = carve(c, plan->n_maps, sizeof *run->map_ready);
+    size_t floats = 0;
+    if (!size_mul(plan->arena, batch, &floats))
+        c->overflow = true;
+    float *arena = carve(c, floats, sizeof *arena);
+    run->scratch = carve(c, threads, plan->scratch);
+    for (size_t i = 0; i < sizeof run->bytes / sizeof *run->bytes; i++)
+        run->bytes[i] = carve(c, plan->max_sites, 1);
+    if (states)
+        memset(states, 0, values * sizeof *states);
+    for (uint32_t v = 0; v < values; v++)
+        carve_value(c, model, v, batch, arena, states ? &states[v] : &unused);
+    for (size_t m = 0; m < plan->n_maps; m++) {
+        size_t cells = (size_t)plan->maps[m].height * plan->maps[m].width;
+        int32_t *map = carve(c, cells * batch, sizeof **run->maps);
+        if (maps)
+            maps[m] = map;
+    }
+    run->states = states;
+    run->maps = maps;
+}
+
+/* Frames of the maps never change: zeros outside, the border's mark inside of them. */
+static void fill_frames(struct run *run, uint32_t batch)
+{
+    for (size_t m = 0; m < run->plan->n_maps; m++) {
+        const struct pad_map *map = &run->plan->maps[m];
+        const struct value *value = &run->graph->values[map->value];
+        size_t cells = (size_t)map->height * map->width;
+        for (size_t i = 0; i < cells * batch; i++)
+            run->maps[m][i] = MAP_ZERO;
+        const struct border *b = &map->border;
+        if (!b->top && !b->left && !b->bottom && !b->right)
+            continue;
+        for (uint32_t s = 0; s < batch; s++)
+            for (uint32_t y = map->top - b->top; y < map->top + value->height + b->bottom; y++)
+                for (uint32_t x = map->left - b->left; x < map->left + value->width + b->right; x++)
+                    run->maps[m][s * cells + (size_t)y * map->width + x] = MAP_BORDER;
+    }
+}
+
+uint64_t lm_session_bytes(const struct lm_model *model, uint32_t max_batch, uint32_t threads)
+{
+    struct carver carver = {0};
+    struct run run = {0};
+    carve_run(&carver, model, max_batch, threads, &run);
+    return carver.overflow ? UINT64_MAX : carver.used;
+}
+
+enum lm_status lm_session_create(const struct lm_model *model, uint32_t max_batch, uint32_t threads,
+                                 struct lm_session **out, struct lm_error *error)
+{
+    if (max_batch < 1 || max_batch > MAX_BATCH)
+        return lm_fail(error, LM_INVALID, "a micro-batch of %u images (1 to %d)", max_batch,
+                       MAX_BATCH);
+    if (threads < 1 || threads > MAX_THREADS)
+        return lm_fail(error, LM_INVALID, "%u threads (1 to %d)", threads, MAX_THREADS);
+    uint64_t bytes = lm_session_bytes(model, max_batch, threads);
+    if (bytes > model->graph.limits.max_bytes)
+        return lm_fail(error, LM_LIMIT,
+                       "a session for %u images needs %llu bytes, above the limit of %llu", max_batch,
+                       (unsigned long long)bytes, (unsigned long long)model->graph.limits.max_bytes);
+    struct lm_session *session = array_zalloc(1, sizeof *session);
+    uint8_t *memory = aligned_bytes((size_t)bytes);
+    uint64_t *profile = array_zalloc(2 * model->graph.n_steps, sizeof *profile);
+    if (!session || !memory || !profile) {
+        free(session);
+        free(memory);
+        free(profile);
+        return lm_fail(error, LM_NOMEM, "out of memory for a session of %llu bytes",
+                       (unsigned long long)bytes);
+    }
+    struct carver carver = {.base = memory};
+    carve_run(&carver, model, max_batch, threads, &session->run);
+    session->model = model;
+    session->max_batch = max_batch;
+    session->threads = threads;
+    session->memory = memory;
+    session->nanoseconds = profile;
+    session->macs = profile + model->graph.n_steps;
+    session->run.graph = &model->graph;
+    session->run.plan = &model->plan;
+    session->run.kernels = model->kernels;
+    fill_frames(&session->run, max_batch);
+    *out = session;
+    return LM_OK;
+}
+
+void lm_session_free(struct lm_session *session)
+{
+    if (!session)
+        return;
+    free(session->memory);
+    free(session->nanoseconds);
+    free(session);
+}
+
+/* ---- one run */
+
+static enum lm_status check_run(const struct lm_session *session, uint32_t n,
+                                const struct lm_mask *const *visible,
+                                const struct lm_parallel *pool, struct lm_error *error)
+{
+    const struct value *input = &session->model->graph.values[session->model->graph.input];
+    if (n < 1 || n > session->max_batch)
+        return lm_fail(error, LM_INVALID, "%u images (1 to %u in this session)", n,
+                       session->max_batch);
+    if (pool && pool->threads > session->threads)
+        return lm_fail(error, LM_INVALID, "a pool of %u threads (at most %u in this session)",
+                       pool->threads, session->threads);
+    for (uint32_t i = 0; visible && i < n; i++)
+        if (visible[i] &&
+            (visible[i]->width != input->width || visible[i]->height != input->height))
+            return lm_fail(error, LM_INVALID, "mask %u is %u x %u pixels, the input is %u x %u", i,
+                           visible[i]->width, visible[i]->height, input->width, input->height);
+    return LM_OK;
+}
+
+static void read_masks(struct run *run, const struct lm_mask *const *visible)
+{
+    uint32_t id = run->graph->input;
+    const struct value *input = &run->graph->values[id];
+    for (uint32_t s = 0; s < run->n; s++) {
+        const struct lm_mask *mask = visible ? visible[s] : NULL;
+        uint8_t *sites = value_visible(run, id, s);
+        if (!mask) {
+            memset(sites, 1, value_sites(input));
+            continue;
+        }
+        for (uint32_t y = 0; y < input->height; y++)
+            for (uint32_t x = 0; x < input->width; x++)
+                *sites++ = lm_mask_get(mask, x, y);
+    }
+}
+
+/* Only the demanded pixels are read, so that hidden ones may hold anything. */
+static void read_inputs(struct run *run, const float *const *inputs)
+{
+    uint32_t id = run->graph->input;
+    const struct value *input = &run->graph->values[id];
+    const struct value_state *state = &run->states[id];
+    size_t plane = (size_t)value_sites(input);
+    for (uint32_t s = 0; s < run->n; s++)
+        for (uint32_t i = state->first[s]; i < state->first[s + 1]; i++) {
+            size_t position = (size_t)site_y(state->sites[i]) * input->width + site_x(state->sites[i]);
+            float *row = state->rows + (size_t)i * input->channels;
+            bool visible = value_visible(run, id, s)[position];
+            for (uint32_t c = 0; c < input->channels; c++)
+                row[c] = visible ? inputs[s][c * plane + position] : 0;
+        }
+}
+
+static uint64_t nanoseconds_now(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static void execute(struct lm_session *session)
+{
+    struct run *run = &session->run;
+    for (size_t i = 0; i < run->graph->n_steps; i++) {
+        const struct step *step = &run->graph->steps[i];
+        uint64_t start = session->profiled ? nanoseconds_now() : 0;
+        uint64_t macs = run->stats.macs_needed;
+        step->kind->execute(run, step);
+        if (session->profiled) {
+            session->nanoseconds[i] += nanoseconds_now() - start;
+            session->macs[i] += run->stats.macs_needed - macs;
+        }
+    }
+}
+
+enum lm_status lm_session_run(struct lm_session *session, uint32_t n, const float *const *inputs,
+                              const struct lm_mask *const *visible, float *logits,
+                              const struct lm_parallel *pool, struct lm_error *error)
+{
+    enum lm_status status = check_run(session, n, visible, pool, error);
+    if (status != LM_OK)
+        return status;
+    struct run *run = &session->run;
+    struct lm_model_info info;
+    lm_model_info(session->model, &info);
+    run->n = n;
+    run->pool = pool;
+    run->stats = (struct lm_run_stats){.macs_plain = info.macs * n};
+    read_masks(run, visible);
+    run_plan_masks(run);
+    read_inputs(run, inputs);
+    execute(session);
+    memcpy(logits, run->states[run->graph->output].rows, n * (size_t)info.classes * sizeof *logits);
+    return LM_OK;
+}
+
+void lm_session_stats(const struct lm_session *session, struct lm_run_stats *out)
+{
+    *out = session->run.stats;
+}
+
+void lm_session_profile(struct lm_session *session, int enable)
+{
+    session->profiled = enable != 0;
+    memset(session->nanoseconds, 0, 2 * session->model->graph.n_steps * sizeof(uint64_t));
+}
+
+void lm_session_profile_read(const struct lm_session *session, uint64_t *nanoseconds, uint64_t *macs)
+{
+    size_t bytes = session->model->graph.n_steps * sizeof(uint64_t);
+    if (nanoseconds)
+        memcpy(nanoseconds, session->nanoseconds, bytes);
+    if (macs)
+        memcpy(macs, session->macs, bytes);
+}
