@@ -13,9 +13,18 @@
 #include "layermask/model.h"
 #include "layermask/status.h"
 
-enum { ONNX_MAX_RANK = 8 };
+enum {
+    ONNX_MAX_RANK = 8,
+    ONNX_MAX_NAME = 4096,     /* bytes of a name */
+    ONNX_MAX_ATTRIBUTES = 64, /* of a node */
+    ONNX_MIN_OPSET = 9,
+    ONNX_MAX_OPSET = 21,
+    ONNX_NODE_BYTES = 8192, /* of memory for structure, for each node that is allowed */
+    ONNX_QUOTE = 64,
+};
 
-/* float16, bfloat16 and double are widened or narrowed to float; int32, int8, uint8, bool to int64. */
+/* float16, bfloat16 and double are widened or narrowed to float; bool (as 0 and 1) and signed and
+ * unsigned integers of 8, 16 and 32 bits, but uint32, to int64. */
 enum onnx_type { ONNX_FLOAT, ONNX_INT64 };
 
 /* dims: rank of them, each >= 0.  count: their product (1 for rank 0).
@@ -34,11 +43,19 @@ struct onnx_tensor {
     };
 };
 
-enum onnx_attribute_kind { ONNX_ATTR_FLOAT, ONNX_ATTR_INT, ONNX_ATTR_STRING, ONNX_ATTR_TENSOR,
-                           ONNX_ATTR_FLOATS, ONNX_ATTR_INTS, ONNX_ATTR_OTHER };
+enum onnx_attribute_kind {
+    ONNX_ATTR_FLOAT,
+    ONNX_ATTR_INT,
+    ONNX_ATTR_STRING,
+    ONNX_ATTR_TENSOR,
+    ONNX_ATTR_FLOATS,
+    ONNX_ATTR_INTS,
+    ONNX_ATTR_OTHER
+};
 
-/* f, i, s (NUL-terminated), tensor, or an array of n floats or ints.  ONNX_ATTR_OTHER (subgraphs,
- * lists of strings, ...) keeps its name only. */
+/* f, i, s (NUL-terminated), tensor, or an array of n floats or ints (NULL if n is 0).
+ * ONNX_ATTR_OTHER (subgraphs, lists of strings, strings with a NUL inside, references to a
+ * function's attribute, ...) keeps its name only. */
 struct onnx_attribute {
     char *name;
     enum onnx_attribute_kind kind;
@@ -59,8 +76,8 @@ struct onnx_node {
     struct onnx_attribute *attributes;
 };
 
-/* A graph input or output; dims are -1 where symbolic or missing; rank 0 with has_shape false
- * when the file gives no shape. */
+/* A graph input or output; dims are -1 where symbolic, missing or negative; rank 0 with has_shape
+ * false when the file gives no shape; source_type 0 when it gives no tensor type. */
 struct onnx_value {
     char *name;
     int32_t source_type;
@@ -69,8 +86,11 @@ struct onnx_value {
     int64_t dims[ONNX_MAX_RANK];
 };
 
-/* Nodes are in topological order: sorted here if the file's order is not.  Every node input is "",
- * an initializer, a graph input or an output of an earlier node; every tensor name is written once. */
+/* Nodes are in topological order: the file's own where it is one, sorted otherwise.  Every node
+ * has an op, the default domain (written "") and at least one output, and no attribute twice.
+ * Every node input is "", an initializer, a graph input or an output of an earlier node; every
+ * tensor name is written once; every graph output is written by someone.  There is at least one
+ * input and one output. */
 struct onnx_model {
     int64_t ir_version;
     int64_t opset; /* of the default domain */
@@ -82,14 +102,17 @@ struct onnx_model {
     struct onnx_value *outputs;
 };
 
-/* Reads a file with all its checks: size, message nesting and memory (bounded before it is taken),
- * opset 9..21, dims (>= 0, product within limits->max_elements), data lengths, raw and typed data,
- * float32/16/bfloat16/double and integer types, external data (location must be a plain relative
- * path inside the model's folder after resolving links; offset and length within the file),
- * dangling and duplicate names, cycles, unknown domains.  limits: no field 0 (defaults are
- * filled in by the caller).
- * Errors: LM_IO, LM_CORRUPT, LM_UNSUPPORTED, LM_LIMIT, LM_NOMEM; the text starts with the path's
- * last component, and names the tensor or node. */
+/* Reads a file with all its checks: size, message nesting and memory (bounded before it is taken:
+ * numbers by limits->max_bytes, the rest by the file's size and ONNX_NODE_BYTES for each of
+ * limits->max_nodes), opset 9..21, dims (>= 0, product within limits->max_elements), data lengths,
+ * raw and typed data, float32/16/bfloat16/double and integer types, external data (location must
+ * be a plain relative path inside the model's folder after resolving links; offset and length
+ * within the file), names (at most ONNX_MAX_NAME bytes), dangling and duplicate names, cycles,
+ * domains other than the default, model-local functions, sparse initializers.  limits: no field 0
+ * (defaults are filled in by the caller).  Peak memory: twice the file's size plus what the tensors
+ * grow by in widening; `out` alone afterwards.
+ * Errors: LM_IO, LM_CORRUPT, LM_UNSUPPORTED, LM_LIMIT, LM_NOMEM; the text is one line, starts with
+ * the path's last component, and names the tensor or node. */
 enum lm_status onnx_read(const char *path, const struct lm_model_limits *limits,
                          struct onnx_model *out, struct lm_error *error);
 
@@ -98,5 +121,12 @@ void onnx_tensor_free(struct onnx_tensor *tensor); /* leaves {0} */
 
 /* NULL if the node has no such attribute. */
 const struct onnx_attribute *onnx_attribute_find(const struct onnx_node *node, const char *name);
+
+/* "float32", "bool", ... of a source_type; "unknown" for one that the format does not have. */
+const char *onnx_type_name(int32_t source_type);
+
+/* A name from a file made fit for an error text, which is one line of printable ASCII: other bytes
+ * and quotation marks become '?', and the middle of a long name "...".  Returns out. */
+const char *onnx_quote(const char *name, char out[ONNX_QUOTE]);
 
 #endif

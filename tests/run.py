@@ -1,0 +1,140 @@
+#!/usr/bin/python3
+"""Runs the tests: every C test binary under BUILD/tests and every tests/golden/test_*.py.
+
+    tests/run.py [-b BUILD] [-t SECONDS] [WORD ...]
+
+With words, only tests with one of them in their path, such as unit/test_mask.
+
+Each test has a time limit.  The last line is `N passed, N failed, N skipped`; the exit status is 1
+if a test failed or none ran.  Skipped tests say why.
+"""
+import argparse
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+VERDICT = re.compile(r"^\[ *(OK|FAILED|SKIPPED) *\] (\S+)$", re.MULTILINE)  # cmocka's lines
+OUTCOME = {"OK": "passed", "FAILED": "failed", "SKIPPED": "skipped"}
+
+# A program that runs one file of unittest and prints a line for each test, as cmocka does.
+PYTHON_DRIVER = """
+import importlib.util, sys, unittest
+class Lines(unittest.TestResult):
+    def say(self, outcome, test): print(f"[ {outcome} ] {test.id().replace(' ', '_')}", flush=True)
+    def addSuccess(self, test): super().addSuccess(test); self.say("OK", test)
+    def addSkip(self, test, reason):
+        super().addSkip(test, reason); print(reason); self.say("SKIPPED", test)
+    def addFailure(self, test, error):
+        super().addFailure(test, error); self.fell(test, self.failures)
+    def addError(self, test, error): super().addError(test, error); self.fell(test, self.errors)
+    def fell(self, test, kind): print(kind[-1][1]); self.say("FAILED", test)
+    def addSubTest(self, test, subtest, error):
+        super().addSubTest(test, subtest, error)
+        if error: print(subtest, (self.failures + self.errors)[-1][1]); self.say("FAILED", test)
+spec = importlib.util.spec_from_file_location("test", sys.argv[1])
+module = importlib.util.module_from_spec(spec)
+sys.path.insert(0, sys.argv[1].rsplit("/", 1)[0])
+try:
+    spec.loader.exec_module(module)
+except unittest.SkipTest as reason:
+    sys.exit(print(f"{reason}\\n[ SKIPPED ] {sys.argv[1]}"))
+result = Lines()
+unittest.defaultTestLoader.loadTestsFromModule(module).run(result)
+sys.exit(not result.wasSuccessful())
+"""
+
+
+def find_tests(build, words):
+    """(name, command) of every test, C first."""
+    tests = []
+    for room in ("unit", "property", "fault"):
+        for source in sorted((ROOT / "tests" / room).glob("test_*.c")):
+            binary = build / "tests" / room / source.stem
+            tests.append((f"{room}/{source.stem}", [str(binary)]))
+    for source in sorted((ROOT / "tests" / "golden").glob("test_*.py")):
+        command = [sys.executable, "-c", PYTHON_DRIVER, str(source)]
+        tests.append((f"golden/{source.stem}", command))
+    return [test for test in tests if not words or any(word in test[0] for word in words)]
+
+
+def run(command, limit, environment):
+    """(what was printed, why it failed as a whole or None)."""
+    with tempfile.TemporaryFile() as output:
+        try:
+            done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=output,
+                                  stderr=subprocess.STDOUT, timeout=limit, env=environment,
+                                  cwd=ROOT)
+            problem = f"exit status {done.returncode}" if done.returncode else None
+            if done.returncode < 0:
+                problem = f"killed by signal {-done.returncode}"
+        except subprocess.TimeoutExpired:
+            problem = f"not done after {limit:g} s"
+        except OSError as error:
+            problem = f"could not be run: {error.strerror}"
+        output.seek(0)
+        return output.read().decode(errors="replace"), problem
+
+
+def judge(text, problem):
+    """Counts of outcomes; a test that broke down without saying so counts as one failure.
+
+    cmocka names failed and skipped tests a second time at the end."""
+    last = {name: outcome for outcome, name in VERDICT.findall(text)}
+    counts = Counter(OUTCOME[outcome] for outcome in last.values())
+    if problem and not counts["failed"]:
+        counts["failed"] += 1
+    if not problem and not counts:
+        counts["failed"] += 1
+    return counts
+
+
+def skip_notes(text):
+    """What skipped tests said before they were."""
+    said, notes = [], set()
+    for line in text.splitlines():
+        verdict = VERDICT.match(line)
+        if verdict and verdict[1] == "SKIPPED":
+            notes.update(said)
+        if line.startswith("["):
+            said = []
+        elif line.strip():
+            said.append(line)
+    return sorted(notes)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("-b", "--build", type=Path, default=ROOT / "build")
+    parser.add_argument("-t", "--timeout", type=float, default=300, help="seconds for each test")
+    parser.add_argument("words", nargs="*", help="only tests with one of these in their path")
+    arguments = parser.parse_args()
+    build = arguments.build.resolve()
+    environment = dict(os.environ, LAYERMASK_BUILD=str(build), CMOCKA_MESSAGE_OUTPUT="stdout")
+    environment.setdefault("LAYERMASK_BIN", str(build / "layermask"))
+    environment.setdefault("LAYERMASK_LIB", str(build / "liblayermask.so"))
+
+    total = Counter()
+    for name, command in find_tests(build, arguments.words):
+        start = time.monotonic()
+        text, problem = run(command, arguments.timeout, environment)
+        counts = judge(text, problem)
+        total += counts
+        summary = ", ".join(f"{counts[key]} {key}" for key in OUTCOME.values() if counts[key])
+        print(f"{name:32} {time.monotonic() - start:6.1f} s  {summary}", flush=True)
+        for note in skip_notes(text):
+            print(f"    skipped: {note}")
+        if counts["failed"]:
+            print(text.rstrip())
+            print(f"    {name}: {problem or 'no test ran'}", flush=True)
+    print(f"{total['passed']} passed, {total['failed']} failed, {total['skipped']} skipped")
+    return 1 if total["failed"] or not sum(total.values()) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
