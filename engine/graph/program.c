@@ -112,16 +112,16 @@ static uint32_t last_use(const struct program *program, uint32_t temporary)
 
 bool program_allocate(struct program *program)
 {
-    uint32_t busy_until[PROGRAM_MAX_SLOTS] = {0};
+    uint32_t free_from[PROGRAM_MAX_SLOTS] = {0};
     program->slots = 0;
     for (uint32_t i = 0; i < program->length; i++) {
         uint32_t slot = 0;
-        while (slot < PROGRAM_MAX_SLOTS && busy_until[slot] > i)
+        while (slot < PROGRAM_MAX_SLOTS && free_from[slot] > i)
             slot++;
         if (slot == PROGRAM_MAX_SLOTS)
             return false;
         program->code[i].slot = slot;
-        busy_until[slot] = last_use(program, i);
+        free_from[slot] = last_use(program, i) + 1;
         if (slot >= program->slots)
             program->slots = slot + 1;
     }

@@ -57,7 +57,8 @@ bool program_own(struct program *program, float *data);
 bool program_prepend(struct program *program, struct program *first, uint32_t input,
                      const uint32_t *renumber);
 
-/* Assigns slots by liveness; false if more than PROGRAM_MAX_SLOTS are needed. */
+/* Assigns slots by liveness; false if more than PROGRAM_MAX_SLOTS are needed.  No instruction writes
+ * where it reads: an operand of one float a row would be overwritten by a whole row. */
 bool program_allocate(struct program *program);
 
 /* Number of uses of an input, and of the result of an instruction. */

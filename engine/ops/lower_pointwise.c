@@ -304,6 +304,8 @@ static enum lm_status lower_unary(struct lowering *l, const struct onnx_node *no
         status = part_operand(&b, &part, &x);
     if (status == LM_OK)
         status = append(&b, op, x, (struct operand){.width = 1}, parameters);
+    if (status == LM_OK && op == PW_LRN) /* it reads neighbours, so it cannot end where it reads */
+        status = append(&b, PW_COPY, result_of(&b), (struct operand){.width = 1}, NULL);
     return status == LM_OK ? finish_building(&b) : give_up_building(&b, status);
 }
 

@@ -87,26 +87,37 @@ static uint32_t cells_within(int64_t first, uint32_t n, uint32_t dilation, int64
     return count;
 }
 
-/* 1 / divisor of one output site; visible: cells of the window that are visible. */
+/* Cells of the window at (y, x) that lie in the picture, grown by before and after cells. */
+static uint32_t cells_in(const struct window *w, int64_t y, int64_t x, const uint32_t before[2],
+                         const uint32_t after[2])
+{
+    return cells_within(y + before[0], w->kernel_height, w->dilation_y,
+                        (int64_t)w->in_height + before[0] + after[0]) *
+           cells_within(x + before[1], w->kernel_width, w->dilation_x,
+                        (int64_t)w->in_width + before[1] + after[1]);
+}
+
+/* 1 / divisor of one output site; visible: cells of its window that are.  A Pad's border counts in
+ * the divisor, but is no part of the picture. */
 static float average_scale(const struct step *step, uint32_t site, uint32_t visible, bool rescale)
 {
     const struct window *w = &step->pool.window;
-    int64_t y = (int64_t)site_y(site) * w->stride_y - w->pad_top;
-    int64_t x = (int64_t)site_x(site) * w->stride_x - w->pad_left;
-    int64_t height = w->in_height + w->border.top + w->border.bottom;
-    int64_t width = w->in_width + w->border.left + w->border.right;
-    uint32_t cells = cells_within(y, w->kernel_height, w->dilation_y, height) *
-                     cells_within(x, w->kernel_width, w->dilation_x, width);
-    uint32_t divisor = cells;
-    if (step->pool.count_include_pad)
-        divisor = cells_within(y + w->pad_top, w->kernel_height, w->dilation_y,
-                               height + w->pad_top + w->pad_bottom) *
-                  cells_within(x + w->pad_left, w->kernel_width, w->dilation_x,
-                               width + w->pad_left + w->pad_right);
+    const struct border *b = &w->border;
+    int64_t y = (int64_t)site_y(site) * w->stride_y - w->pad_top - b->top;
+    int64_t x = (int64_t)site_x(site) * w->stride_x - w->pad_left - b->left;
+    uint32_t before[2] = {b->top, b->left}, after[2] = {b->bottom, b->right};
+    uint32_t picture = cells_in(w, y, x, (uint32_t[2]){0}, (uint32_t[2]){0});
+    if (step->pool.count_include_pad) {
+        before[0] += w->pad_top;
+        before[1] += w->pad_left;
+        after[0] += w->pad_bottom;
+        after[1] += w->pad_right;
+    }
+    uint32_t divisor = cells_in(w, y, x, before, after);
     if (visible == 0 || divisor == 0)
         return 0;
     float scale = 1.0f / (float)divisor;
-    return rescale ? scale * ((float)cells / (float)visible) : scale;
+    return rescale ? scale * ((float)picture / (float)visible) : scale;
 }
 
 static uint32_t count_visible(const struct windows *w, uint32_t row)

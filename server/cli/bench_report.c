@@ -1,0 +1,116 @@
+/* What `layermask bench` prints, from one set of derived figures. */
+#include "cli/bench_report.h"
+
+#include <stdio.h>
+
+#include <jansson.h>
+
+#include "cli/common.h"
+
+struct figures {
+    double ms_per_sample, images_per_s, active_share;
+    double gflops_needed; /* of one picture */
+    double gflops_per_s;
+    double waste; /* share of the executed multiply-adds that nobody needed */
+};
+
+static struct figures derive(const struct bench_options *options, const struct bench_result *result)
+{
+    double samples = options->samples;
+    double needed = (double)result->macs_needed, done = (double)result->macs_done;
+    return (struct figures){
+        .ms_per_sample = 1000 * result->seconds / samples,
+        .images_per_s = samples / result->seconds,
+        .active_share = result->macs_plain ? needed / (double)result->macs_plain : 0,
+        .gflops_needed = 2 * needed / samples / 1e9,
+        .gflops_per_s = 2 * needed / result->seconds / 1e9,
+        .waste = done > 0 ? 1 - needed / done : 0,
+    };
+}
+
+static json_t *layer_object(const struct lm_model *model, const struct bench_options *options,
+                            const struct bench_result *result, uint32_t index)
+{
+    struct lm_layer_info layer;
+    lm_model_layer(model, index, &layer);
+    return json_pack("{s:s, s:s, s:s, s:f, s:f}", "name", layer.name, "kind", layer.kind, "shape",
+                     layer.shape, "ms_per_sample",
+                     (double)result->layer_ns[index] / 1e6 / options->samples, "gflops_needed",
+                     2 * (double)result->layer_macs[index] / options->samples / 1e9);
+}
+
+static int add_layers(const struct lm_model *model, const struct bench_options *options,
+                      const struct bench_result *result, json_t *object)
+{
+    json_t *layers = json_array();
+    int failed = !layers;
+    for (uint32_t i = 0; i < result->layers && !failed; i++)
+        failed = json_array_append_new(layers, layer_object(model, options, result, i));
+    return json_object_set_new(object, "layers", layers) | failed;
+}
+
+enum lm_status bench_print_json(const struct model_dir *dir, const struct lm_model *model,
+                                const struct bench_options *options,
+                                const struct bench_result *result, struct lm_error *error)
+{
+    struct figures figures = derive(options, result);
+    json_t *object = json_pack(
+        "{s:s, s:s, s:f, s:f, s:I, s:I, s:I, s:b, s:s, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f, "
+        "s:I}",
+        "model_name", dir->name, "model_version", dir->version, "ms_per_sample",
+        figures.ms_per_sample, "images_per_s", figures.images_per_s, "samples",
+        (json_int_t)options->samples, "threads", (json_int_t)options->threads, "batch",
+        (json_int_t)options->batch, "plain", options->plain, "segmentation",
+        segmentation_method(&options->segmentation), "segments", (json_int_t)result->segments,
+        "hidden", options->plain ? 0.0 : options->hidden, "hidden_pixels", result->hidden_pixels,
+        "active_share", figures.active_share, "gflops_needed", figures.gflops_needed,
+        "gflops_per_s", figures.gflops_per_s, "sgemm_gflops_per_s", result->sgemm_gflops,
+        "wasted_share", figures.waste, "peak_rss_bytes", (json_int_t)result->peak_rss_bytes);
+    enum lm_status status = LM_OK;
+    if (!object || (result->layer_ns && add_layers(model, options, result, object)))
+        status = lm_fail(error, LM_NOMEM, "out of memory for the report");
+    if (status == LM_OK)
+        status = common_write_json("-", object, JSON_COMPACT | JSON_REAL_PRECISION(6), error);
+    json_decref(object);
+    return status;
+}
+
+static void print_layers(const struct lm_model *model, const struct bench_options *options,
+                         const struct bench_result *result)
+{
+    uint64_t total = 0;
+    for (uint32_t i = 0; i < result->layers; i++)
+        total += result->layer_ns[i];
+    printf("\n  ms/sample  share  GFLOP/s  layer\n");
+    for (uint32_t i = 0; i < result->layers; i++) {
+        struct lm_layer_info layer;
+        double ns = (double)result->layer_ns[i];
+        lm_model_layer(model, i, &layer);
+        printf("  %9.4f  %4.1f%%  %7.1f  %s %s %s %.40s\n", ns / 1e6 / options->samples,
+               total ? 100 * ns / (double)total : 0,
+               ns > 0 ? 2 * (double)result->layer_macs[i] / ns : 0, layer.kind, layer.shape,
+               layer.detail, layer.name);
+    }
+}
+
+void bench_print_text(const struct model_dir *dir, const struct lm_model *model,
+                      const struct bench_options *options, const struct bench_result *result)
+{
+    struct figures figures = derive(options, result);
+    printf("%s, %u samples in micro-batches of %u on %u threads", dir->name, options->samples,
+           options->batch, options->threads);
+    if (options->plain)
+        printf(", nothing hidden\n");
+    else
+        printf(", %.1f %% of the pixels hidden (%s, %u segments)\n", 100 * result->hidden_pixels,
+               segmentation_method(&options->segmentation), result->segments);
+    printf("  %.3f ms a sample, %.1f a second\n", figures.ms_per_sample, figures.images_per_s);
+    printf("  %.3f GFLOP needed a sample, %.1f %% of all; %.1f %% of what was run was padding\n",
+           figures.gflops_needed, 100 * figures.active_share, 100 * figures.waste);
+    printf("  %.1f GFLOP/s, %.0f %% of this machine's sgemm (%.1f GFLOP/s)\n", figures.gflops_per_s,
+           result->sgemm_gflops > 0 ? 100 * figures.gflops_per_s / result->sgemm_gflops : 0,
+           result->sgemm_gflops);
+    printf("  %.1f MB peak memory\n", (double)result->peak_rss_bytes / 1e6);
+    if (result->layer_ns)
+        print_layers(model, options, result);
+}

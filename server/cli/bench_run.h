@@ -1,0 +1,40 @@
+/* The measurement of `layermask bench`. */
+#ifndef CLI_BENCH_RUN_H
+#define CLI_BENCH_RUN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "codec/batches.h"
+#include "codec/model_dir.h"
+#include "codec/segmentation.h"
+#include "layermask/status.h"
+
+struct bench_options {
+    uint32_t samples, batch, threads;
+    double hidden; /* share of the segments that each sample hides */
+    uint64_t seed;
+    bool plain;   /* no masks at all */
+    bool profile; /* time of each layer, too */
+    struct segmentation segmentation;
+};
+
+struct bench_result {
+    double seconds; /* wall time of all samples */
+    uint32_t segments;
+    double hidden_pixels; /* share of the input's pixels, mean over the samples */
+    uint64_t macs_needed, macs_done, macs_plain; /* summed over the samples */
+    double sgemm_gflops;                         /* of `threads` threads at once, on this machine */
+    uint64_t peak_rss_bytes;
+    uint32_t layers;
+    uint64_t *layer_ns, *layer_macs; /* summed over the threads; NULL without profile */
+};
+
+/* Warms up with one micro-batch a thread, then measures.
+ * Errors: LM_LIMIT, LM_NOMEM, those of the engine. */
+enum lm_status bench_run(const struct model_dir *dir, const struct lm_model *model,
+                         const struct bench_options *options, struct bench_result *out,
+                         struct lm_error *error);
+void bench_result_free(struct bench_result *result); /* NULL is fine; leaves {0} */
+
+#endif
