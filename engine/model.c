@@ -53,8 +53,10 @@ static enum lm_status input_dims(const struct onnx_value *input,
             return lm_fail(error, LM_LIMIT, "input '%.60s': %s %" PRId64 " (at most %d)",
                            input->name, axis, dims[a], MAX_SIDE);
         if (a >= 2 && asked[a] && dims[a] != asked[a])
-            return lm_fail(error, LM_INVALID, "input '%.60s': %s is %" PRId64 " in the file, but %" PRId64
-                           " was asked for", input->name, axis, dims[a], asked[a]);
+            return lm_fail(error, LM_INVALID,
+                           "input '%.60s': %s is %" PRId64 " in the file, but %" PRId64
+                           " was asked for",
+                           input->name, axis, dims[a], asked[a]);
     }
     return LM_OK;
 }
@@ -69,8 +71,10 @@ static enum lm_status define_input(struct lowering *l, const struct onnx_model *
     enum lm_status status = input_dims(&onnx->inputs[0], options, view.dims, error);
     if (status != LM_OK)
         return status;
-    struct value value = {.spatial = true, .height = (uint32_t)view.dims[2],
-                          .width = (uint32_t)view.dims[3], .channels = (uint32_t)view.dims[1],
+    struct value value = {.spatial = true,
+                          .height = (uint32_t)view.dims[2],
+                          .width = (uint32_t)view.dims[3],
+                          .channels = (uint32_t)view.dims[1],
                           .producer = GRAPH_NO_VALUE};
     l->graph->batch = (uint32_t)view.dims[0];
     if (!graph_add_value(l->graph, &value, &view.value, error))
@@ -90,9 +94,10 @@ static enum lm_status find_output(struct lowering *l, const struct onnx_model *o
         return lm_fail(error, LM_UNSUPPORTED, "the output is not computed from the image");
     if (view_spatial(l->graph, &symbol->view)) {
         char text[96];
-        return lm_fail(error, LM_UNSUPPORTED, "output '%.60s' of %s still has rows and columns; "
-                       "a classifier gives one row of scores", symbol->name,
-                       shape_text(symbol->view.dims, symbol->view.rank, text));
+        return lm_fail(error, LM_UNSUPPORTED,
+                       "output '%.60s' of %s still has rows and columns; "
+                       "a classifier gives one row of scores",
+                       symbol->name, shape_text(symbol->view.dims, symbol->view.rank, text));
     }
     l->graph->output = symbol->view.value;
     return LM_OK;
@@ -211,8 +216,8 @@ enum lm_status lm_model_load(const char *path, const struct lm_model_options *op
     return load(path, options, NULL, out, error);
 }
 
-enum lm_status lm_model_check(const char *path, const struct lm_model_options *options, char **lines,
-                              struct lm_error *error)
+enum lm_status lm_model_check(const char *path, const struct lm_model_options *options,
+                              char **lines, struct lm_error *error)
 {
     struct text refused = {0};
     struct lm_error found = {0};

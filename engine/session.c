@@ -126,8 +126,9 @@ enum lm_status lm_session_create(const struct lm_model *model, uint32_t max_batc
     uint64_t bytes = lm_session_bytes(model, max_batch, threads);
     if (bytes > model->graph.limits.max_bytes)
         return lm_fail(error, LM_LIMIT,
-                       "a session for %u images needs %llu bytes, above the limit of %llu", max_batch,
-                       (unsigned long long)bytes, (unsigned long long)model->graph.limits.max_bytes);
+                       "a session for %u images needs %llu bytes, above the limit of %llu",
+                       max_batch, (unsigned long long)bytes,
+                       (unsigned long long)model->graph.limits.max_bytes);
     struct lm_session *session = array_zalloc(1, sizeof *session);
     uint8_t *memory = aligned_bytes((size_t)bytes);
     uint64_t *profile = array_zalloc(2 * model->graph.n_steps, sizeof *profile);
@@ -210,7 +211,8 @@ static void read_inputs(struct run *run, const float *const *inputs)
     size_t plane = (size_t)value_sites(input);
     for (uint32_t s = 0; s < run->n; s++)
         for (uint32_t i = state->first[s]; i < state->first[s + 1]; i++) {
-            size_t position = (size_t)site_y(state->sites[i]) * input->width + site_x(state->sites[i]);
+            size_t position =
+                (size_t)site_y(state->sites[i]) * input->width + site_x(state->sites[i]);
             float *row = state->rows + (size_t)i * input->channels;
             bool visible = value_visible(run, id, s)[position];
             for (uint32_t c = 0; c < input->channels; c++)
@@ -272,7 +274,8 @@ void lm_session_profile(struct lm_session *session, int enable)
     memset(session->nanoseconds, 0, 2 * session->model->graph.n_steps * sizeof(uint64_t));
 }
 
-void lm_session_profile_read(const struct lm_session *session, uint64_t *nanoseconds, uint64_t *macs)
+void lm_session_profile_read(const struct lm_session *session, uint64_t *nanoseconds,
+                             uint64_t *macs)
 {
     size_t bytes = session->model->graph.n_steps * sizeof(uint64_t);
     if (nanoseconds)

@@ -64,7 +64,8 @@ float *graph_floats(struct graph *graph, size_t count, struct lm_error *error)
 {
     size_t bytes;
     if (!size_mul(count, sizeof(float), &bytes) || bytes > graph->limits.max_bytes - graph->bytes) {
-        lm_fail(error, LM_LIMIT, "the network's weights and tables need more than the limit of %llu bytes",
+        lm_fail(error, LM_LIMIT,
+                "the network's weights and tables need more than the limit of %llu bytes",
                 (unsigned long long)graph->limits.max_bytes);
         return NULL;
     }

@@ -54,11 +54,12 @@ struct view {
     struct border border; /* all 0 mostly */
 };
 
-/* Geometry of a Conv or pool, in cells.  pads count zeros (Conv) or nothing (pools); the border is a
- * Pad node's, inside of the pads. */
+/* Geometry of a Conv or pool, in cells.  pads count zeros (Conv) or nothing (pools); the border is
+ * a Pad node's, inside of the pads. */
 struct window {
     uint32_t kernel_height, kernel_width, stride_y, stride_x, dilation_y, dilation_x;
-    uint32_t pad_top, pad_left, pad_bottom, pad_right; /* as declared; overhang of ceil_mode apart */
+    uint32_t pad_top, pad_left, pad_bottom,
+        pad_right; /* as declared; overhang of ceil_mode apart */
     struct border border;
     uint32_t in_height, in_width, out_height, out_width;
     uint32_t map; /* pad map of the input, from plan_make */
@@ -88,8 +89,8 @@ struct step_kind {
 };
 
 /* Convolutions, fully connected layers and channel-last MatMul.
- * weights: `blocks` matrices of [taps * block_in][block_out], taps in row-major order; a block is one
- * group, or several groups merged to a block-diagonal matrix.  Depthwise: [taps][channels].
+ * weights: `blocks` matrices of [taps * block_in][block_out], taps in row-major order; a block is
+ * one group, or several groups merged to a block-diagonal matrix.  Depthwise: [taps][channels].
  * Result: (sum + bias) [+ residual], clamped to low..high, then the program if there is one. */
 struct conv {
     struct window window;
@@ -113,14 +114,15 @@ struct channel_run {
     uint32_t input, source, target, count, target_step;
 };
 
-/* Concat, Split, Gather, Slice, Pad and Transpose of channels.  Channels that no run reaches hold `fill`. */
+/* Concat, Split, Gather, Slice, Pad and Transpose of channels.  Channels that no run reaches hold
+ * `fill`. */
 struct channels {
     uint32_t n_runs;
     struct channel_run *runs;
     float fill;
-    bool filled;    /* some channel is reached by no run */
-    /* Of a Concat, whose mask follows policy.concat: how many inputs the node has, and how often each
-     * of the step's inputs is among them.  0: not a Concat. */
+    bool filled; /* some channel is reached by no run */
+    /* Of a Concat, whose mask follows policy.concat: how many inputs the node has, and how often
+     * each of the step's inputs is among them.  0: not a Concat. */
     uint32_t concatenated;
     uint32_t *weight;
 };

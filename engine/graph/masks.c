@@ -1,8 +1,8 @@
 /* Masks forwards, demand backwards, then the active sites: which rows this run computes.
  *
  * Everything here is per sample and before any arithmetic.  A value's rows are its demanded sites;
- * a Conv's neighbour-padded cells ("ring") become rows behind them, by the round that makes them, so
- * that one comparison with a limit tells whether a Conv with fewer rounds may see a cell.
+ * a Conv's neighbour-padded cells ("ring") become rows behind them, by the round that makes them,
+ * so that one comparison with a limit tells whether a Conv with fewer rounds may see a cell.
  */
 #include <assert.h>
 #include <string.h>
@@ -187,10 +187,9 @@ void run_neighbour_pad(struct run *run, uint32_t id)
             for (uint32_t j = 0; j < n; j++) {
                 uint32_t p = state->ring_sites[i + j - state->n_rows];
                 size_t s = p / sites, y = p % sites / value->width, x = p % sites % value->width;
-                count[j] = known_neighbours(run->maps[m] + s * cells +
-                                                (y + map->top) * map->width + map->left + x,
-                                            map->width, (int32_t)state->round_limit[r - 1],
-                                            index + 8 * j);
+                count[j] = known_neighbours(
+                    run->maps[m] + s * cells + (y + map->top) * map->width + map->left + x,
+                    map->width, (int32_t)state->round_limit[r - 1], index + 8 * j);
             }
             run->kernels->neighbour_mean(state->rows + (size_t)i * value->channels, state->rows,
                                          index, count, n, value->channels, 1e-5f);
@@ -202,8 +201,7 @@ bool run_same_rows(struct run *run, uint32_t in, uint32_t out)
     if (in == out || !run->states[in].demand)
         return true;
     return run->states[in].n_rows == run->states[out].n_rows &&
-           memcmp(run->states[in].demand, run->states[out].demand,
-                  sites_of(run, in) * run->n) == 0;
+           memcmp(run->states[in].demand, run->states[out].demand, sites_of(run, in) * run->n) == 0;
 }
 
 const int32_t *run_site_map(struct run *run, uint32_t id)
@@ -273,12 +271,12 @@ void run_windows(const struct run *run, const struct step *step, const struct wi
                 (int32_t)(y * window->dilation_y * width + x * window->dilation_x);
     if (rounds > run->plan->values[in].rounds)
         rounds = run->plan->values[in].rounds;
-    *out = (struct windows){.source = source->rows,
-                            .source_stride = run->graph->values[in].channels,
-                            .map = run->maps[window->map],
-                            .origin = origin,
-                            .offset = offset,
-                            .taps = window_taps(window),
-                            .limit = (int32_t)(source->ring ? source->round_limit[rounds]
-                                                            : source->n_rows)};
+    *out = (struct windows){
+        .source = source->rows,
+        .source_stride = run->graph->values[in].channels,
+        .map = run->maps[window->map],
+        .origin = origin,
+        .offset = offset,
+        .taps = window_taps(window),
+        .limit = (int32_t)(source->ring ? source->round_limit[rounds] : source->n_rows)};
 }

@@ -16,8 +16,7 @@ enum { MAX_ROUNDS = 250, ALIGN_FLOATS = LM_ALIGN / sizeof(float) };
 static bool alive(const struct graph *graph, uint32_t v)
 {
     uint32_t producer = graph->values[v].producer;
-    return v == graph->input ||
-           (producer < graph->n_steps && graph->steps[producer].output == v);
+    return v == graph->input || (producer < graph->n_steps && graph->steps[producer].output == v);
 }
 
 static void grow_frame(struct pad_map *map, const struct window *w, const struct value *value)
@@ -56,8 +55,11 @@ static enum lm_status add_map(struct plan *plan, const struct graph *graph, uint
         if (!maps)
             return lm_fail(error, LM_NOMEM, "out of memory for the plan");
         plan->maps = maps;
-        maps[plan->n_maps++] = (struct pad_map){.value = id, .border = window->border, .top = 1,
-                                                .left = 1, .height = value->height + 2,
+        maps[plan->n_maps++] = (struct pad_map){.value = id,
+                                                .border = window->border,
+                                                .top = 1,
+                                                .left = 1,
+                                                .height = value->height + 2,
                                                 .width = value->width + 2};
     }
     grow_frame(&plan->maps[m], window, value);

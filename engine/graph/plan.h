@@ -9,8 +9,8 @@
 #include "graph/graph.h"
 
 /* Row numbers of a spatial value's cells as Convs and pools see them: the picture in a frame, which
- * holds MAP_BORDER where a Pad put its constant and MAP_ZERO elsewhere.  (top, left) is the picture's
- * corner in the map. */
+ * holds MAP_BORDER where a Pad put its constant and MAP_ZERO elsewhere.  (top, left) is the
+ * picture's corner in the map. */
 struct pad_map {
     uint32_t value;
     struct border border;
@@ -18,21 +18,21 @@ struct pad_map {
 };
 
 struct value_plan {
-    uint32_t rounds;     /* of neighbour padding, most of all Convs that read it; 0: none */
-    bool masked_rows;    /* rows of masked sites may be demanded (a Concat exposes them) */
-    uint32_t last_use;   /* step */
-    size_t rows;         /* most rows of one sample, ring included */
-    size_t offset;       /* floats from the start of the arena, for a batch of 1 */
+    uint32_t rounds;   /* of neighbour padding, most of all Convs that read it; 0: none */
+    bool masked_rows;  /* rows of masked sites may be demanded (a Concat exposes them) */
+    uint32_t last_use; /* step */
+    size_t rows;       /* most rows of one sample, ring included */
+    size_t offset;     /* floats from the start of the arena, for a batch of 1 */
 };
 
 struct plan {
     size_t n_maps;
     struct pad_map *maps;
     struct value_plan *values;
-    size_t arena;         /* floats a sample */
-    size_t max_sites;     /* bytes of the largest site map or window scratch */
+    size_t arena;     /* floats a sample */
+    size_t max_sites; /* bytes of the largest site map or window scratch */
     uint32_t max_rounds;
-    size_t scratch;       /* bytes of scratch of one thread */
+    size_t scratch; /* bytes of scratch of one thread */
 };
 
 enum lm_status plan_make(struct graph *graph, struct plan *plan, struct lm_error *error);

@@ -43,7 +43,8 @@ static void renumber_second(struct operand *operand, uint32_t shift, uint32_t in
     }
 }
 
-/* Temporaries alive at once when the joined code runs; more than the slots there are: do not join. */
+/* Temporaries alive at once when the joined code runs; more than the slots there are: do not join.
+ */
 static bool fits(const struct instruction *code, uint32_t length)
 {
     struct program probe = {.length = length};
@@ -89,8 +90,8 @@ bool program_prepend(struct program *program, struct program *first, uint32_t in
     free(program->code);
     free(program->owned);
     *first = (struct program){0};
-    *program = (struct program){.length = length, .code = code, .n_owned = n_owned,
-                                .owned = owned, .by_sample = by_sample};
+    *program = (struct program){
+        .length = length, .code = code, .n_owned = n_owned, .owned = owned, .by_sample = by_sample};
     return true;
 failed:
     free(code);

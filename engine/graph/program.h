@@ -46,19 +46,21 @@ struct program {
     struct instruction *code;
     size_t n_owned;
     float **owned;
-    bool by_sample; /* an operand differs between samples or sites: blocks end where a sample ends */
+    bool
+        by_sample; /* an operand differs between samples or sites: blocks end where a sample ends */
 };
 
 bool program_append(struct program *program, const struct instruction *instruction);
 bool program_own(struct program *program, float *data);
 
 /* Puts `first` before `program`; every use of the program's input `input` becomes first's result,
- * first's input i becomes input renumber[i].  first is left empty.  False: out of memory, or too long. */
+ * first's input i becomes input renumber[i].  first is left empty.  False: out of memory, or too
+ * long. */
 bool program_prepend(struct program *program, struct program *first, uint32_t input,
                      const uint32_t *renumber);
 
-/* Assigns slots by liveness; false if more than PROGRAM_MAX_SLOTS are needed.  No instruction writes
- * where it reads: an operand of one float a row would be overwritten by a whole row. */
+/* Assigns slots by liveness; false if more than PROGRAM_MAX_SLOTS are needed.  No instruction
+ * writes where it reads: an operand of one float a row would be overwritten by a whole row. */
 bool program_allocate(struct program *program);
 
 /* Number of uses of an input, and of the result of an instruction. */

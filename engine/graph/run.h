@@ -29,9 +29,10 @@ static inline uint32_t site_x(uint32_t site)
 struct value_state {
     uint8_t *visible; /* mask */
     uint8_t *demand;  /* whose value somebody needs */
-    uint8_t *ring;    /* round (1, 2, ...) in which neighbour padding makes a needed cell; NULL if never */
-    uint32_t *sites;  /* of each row below n_rows */
-    uint32_t *first;  /* row of each sample's first site; [n] = n_rows */
+    uint8_t
+        *ring; /* round (1, 2, ...) in which neighbour padding makes a needed cell; NULL if never */
+    uint32_t *sites; /* of each row below n_rows */
+    uint32_t *first; /* row of each sample's first site; [n] = n_rows */
     uint32_t n_rows;
     uint32_t *ring_sites;  /* sample * sites + position of each ring row */
     uint32_t *round_limit; /* [r]: rows up to and including round r */

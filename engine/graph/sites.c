@@ -56,7 +56,8 @@ void sites_any(const struct window *w, const uint8_t *in, uint8_t *out, uint8_t 
     memset(scratch, 0, (size_t)w->in_height * w->out_width);
     memset(out, 0, (size_t)w->out_height * w->out_width);
     for (uint32_t t = 0; t < w->kernel_width; t++) {
-        struct span x = span_of(t, w->dilation_x, left_pad(w), w->stride_x, w->in_width, w->out_width);
+        struct span x =
+            span_of(t, w->dilation_x, left_pad(w), w->stride_x, w->in_width, w->out_width);
         for (uint32_t y = 0; y < w->in_height; y++) {
             const uint8_t *source = in + (size_t)y * w->in_width;
             uint8_t *target = scratch + (size_t)y * w->out_width;
@@ -87,7 +88,8 @@ void sites_cover(const struct window *w, const uint8_t *out, uint8_t *in, uint8_
                      w->out_width);
     }
     for (uint32_t t = 0; t < w->kernel_width; t++) {
-        struct span x = span_of(t, w->dilation_x, left_pad(w), w->stride_x, w->in_width, w->out_width);
+        struct span x =
+            span_of(t, w->dilation_x, left_pad(w), w->stride_x, w->in_width, w->out_width);
         for (uint32_t y = 0; y < w->in_height; y++) {
             const uint8_t *source = scratch + (size_t)y * w->out_width;
             uint8_t *target = in + (size_t)y * w->in_width;

@@ -16,7 +16,8 @@ void sites_any(const struct window *w, const uint8_t *in, uint8_t *out, uint8_t 
 /* in |= the sites that the windows of the 1s of `out` cover.  scratch as above. */
 void sites_cover(const struct window *w, const uint8_t *out, uint8_t *in, uint8_t *scratch);
 
-/* out = the 3 x 3 neighbourhood of the 1s of `in`, themselves included.  scratch: height * width. */
+/* out = the 3 x 3 neighbourhood of the 1s of `in`, themselves included.  scratch: height * width.
+ */
 void sites_grow(uint32_t height, uint32_t width, const uint8_t *in, uint8_t *out, uint8_t *scratch);
 
 void sites_or(uint8_t *target, const uint8_t *other, size_t n);

@@ -1,4 +1,5 @@
-/* The kernels for x86-64 with AVX-512 F, BW, DQ and VL; the Makefile compiles this file for them. */
+/* The kernels for x86-64 with AVX-512 F, BW, DQ and VL; the Makefile compiles this file for them.
+ */
 #include "kernels/tables.h"
 
 #if defined(__x86_64__)

@@ -66,7 +66,8 @@ static void depthwise(float *restrict target, const struct windows *w, size_t ro
     }
 }
 
-static void max_pool(float *restrict target, const struct windows *w, size_t rows, uint32_t channels)
+static void max_pool(float *restrict target, const struct windows *w, size_t rows,
+                     uint32_t channels)
 {
     for (size_t r = 0; r < rows; r++, target += channels) {
         bool any = false;
@@ -173,18 +174,21 @@ static inline float sigmoid(float x)
     return 1.0f / (1.0f + fast_exp(-x));
 }
 
-/* Abramowitz and Stegun 7.1.26 has 1.5e-7 absolute error; near 0 the odd Taylor series is exact enough. */
+/* Abramowitz and Stegun 7.1.26 has 1.5e-7 absolute error; near 0 the odd Taylor series is exact
+ * enough. */
 static inline float fast_erf(float x)
 {
     float a = x < 0 ? -x : x;
     float t = 1.0f / (1.0f + 0.3275911f * a);
     float poly = ((((1.061405429f * t - 1.453152027f) * t + 1.421413741f) * t - 0.284496736f) * t +
-                  0.254829592f) * t;
+                  0.254829592f) *
+                 t;
     float far = 1.0f - poly * fast_exp(-a * a);
     float s = a * a;
-    float near = a * (1.128379167f +
-                      s * (-0.3761263890f +
-                           s * (0.1128379167f + s * (-0.02686617064f + s * 0.005223977625f))));
+    float near =
+        a *
+        (1.128379167f +
+         s * (-0.3761263890f + s * (0.1128379167f + s * (-0.02686617064f + s * 0.005223977625f))));
     float y = a < 0.5f ? near : far;
     return x < 0 ? -y : y;
 }

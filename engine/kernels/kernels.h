@@ -16,20 +16,37 @@ enum { MAP_ZERO = -1, MAP_BORDER = -2 };
 
 /* Pointwise operations; a and b are operands, p parameters. */
 enum pointwise {
-    PW_ADD, PW_SUB, PW_MUL, PW_DIV, PW_MAX, PW_MIN, PW_POW, /* a op b */
-    PW_PRELU,        /* a < 0 ? a * b : a */
-    PW_CLAMP,        /* min(max(a, p0), p1) */
-    PW_LEAKY_RELU,   /* a < 0 ? p0 * a : a */
-    PW_ELU,          /* a < 0 ? p0 * (exp(a) - 1) : a */
-    PW_SIGMOID, PW_TANH, PW_SOFTPLUS, PW_MISH, PW_ERF, PW_EXP, PW_LOG, PW_SQRT, PW_ABS, PW_NEG,
-    PW_RECIPROCAL, PW_FLOOR, PW_CEIL,
+    PW_ADD,
+    PW_SUB,
+    PW_MUL,
+    PW_DIV,
+    PW_MAX,
+    PW_MIN,
+    PW_POW,        /* a op b */
+    PW_PRELU,      /* a < 0 ? a * b : a */
+    PW_CLAMP,      /* min(max(a, p0), p1) */
+    PW_LEAKY_RELU, /* a < 0 ? p0 * a : a */
+    PW_ELU,        /* a < 0 ? p0 * (exp(a) - 1) : a */
+    PW_SIGMOID,
+    PW_TANH,
+    PW_SOFTPLUS,
+    PW_MISH,
+    PW_ERF,
+    PW_EXP,
+    PW_LOG,
+    PW_SQRT,
+    PW_ABS,
+    PW_NEG,
+    PW_RECIPROCAL,
+    PW_FLOOR,
+    PW_CEIL,
     PW_HARD_SIGMOID, /* min(max(p0 * a + p1, 0), 1) */
     PW_HARD_SWISH,   /* a * min(max(a / 6 + 0.5, 0), 1) */
     PW_SILU,         /* a * sigmoid(a) */
     PW_COPY,
-    PW_ROW_MEAN,     /* mean of the row: one float a row */
-    PW_LRN,          /* a / (p3 + p1 / size * sum of squares of p0 = size neighbours)^p2 */
-    PW_SOFTMAX,      /* over the row */
+    PW_ROW_MEAN, /* mean of the row: one float a row */
+    PW_LRN,      /* a / (p3 + p1 / size * sum of squares of p0 = size neighbours)^p2 */
+    PW_SOFTMAX,  /* over the row */
     PW_COUNT
 };
 
@@ -66,7 +83,8 @@ struct kernels {
     void (*depthwise)(float *target, const struct windows *windows, size_t rows, uint32_t channels,
                       const float *weights);
 
-    /* target[r][c] = maximum over present cells (map below limit, or border); 0 if there are none. */
+    /* target[r][c] = maximum over present cells (map below limit, or border); 0 if there are none.
+     */
     void (*max_pool)(float *target, const struct windows *windows, size_t rows, uint32_t channels);
 
     /* target[r][c] = scale[r] * sum over present cells. */
@@ -77,7 +95,8 @@ struct kernels {
     void (*neighbour_mean)(float *target, const float *source, const int32_t *index,
                            const uint8_t *count, size_t rows, uint32_t channels, float epsilon);
 
-    /* rows of target: target = min(max(target + bias + residual, low), high); residual may be NULL. */
+    /* rows of target: target = min(max(target + bias + residual, low), high); residual may be NULL.
+     */
     void (*epilogue)(float *target, size_t rows, uint32_t channels, const float *bias,
                      const float *residual, float low, float high);
 
@@ -96,7 +115,8 @@ struct kernels {
 /* The table for this machine; the portable one if `portable`. */
 const struct kernels *kernels_choose(bool portable);
 
-/* Makes OpenBLAS compute on the calling thread; call before the first product, any number of times. */
+/* Makes OpenBLAS compute on the calling thread; call before the first product, any number of times.
+ */
 void kernels_gemm_start(void);
 
 /* target (rows x columns, row stride target_stride) = a (rows x depth) * b (depth x columns).

@@ -1,7 +1,7 @@
 /* Convolutions, fully connected layers and channel-last MatMul: masks, demand and execution.
  *
- * Rows of all samples are stacked.  A block of output rows is gathered into one matrix (not for 1x1,
- * whose input rows are that matrix), multiplied by the weights, and finished (bias, residual,
+ * Rows of all samples are stacked.  A block of output rows is gathered into one matrix (not for
+ * 1x1, whose input rows are that matrix), multiplied by the weights, and finished (bias, residual,
  * activation, program) before the next block, while it is in the cache.
  * Layer masking (Balasubramanian and Feizi, ICCV 2023): windows see visible cells and, for the ring
  * around them, neighbour-padded ones; as many rounds as the kernel is wide.
@@ -109,7 +109,8 @@ static uint32_t depth_of(const struct conv *conv)
 static bool is_single_tap(const struct window *w)
 {
     return window_taps(w) == 1 && w->stride_y == 1 && w->stride_x == 1 &&
-           w->out_height == w->in_height && w->out_width == w->in_width && !w->pad_top && !w->pad_left;
+           w->out_height == w->in_height && w->out_width == w->in_width && !w->pad_top &&
+           !w->pad_left;
 }
 
 static uint32_t block_rows(const struct conv *conv)

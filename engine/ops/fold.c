@@ -213,7 +213,10 @@ static enum lm_status fold_constant(struct folding *f)
     int64_t n = (int64_t)a->n;
     enum lm_status status;
     switch (a->kind) {
-    case ONNX_ATTR_TENSOR: f->in[0] = &a->tensor; f->n = 1; return fold_copy(f);
+    case ONNX_ATTR_TENSOR:
+        f->in[0] = &a->tensor;
+        f->n = 1;
+        return fold_copy(f);
     case ONNX_ATTR_INT:
         if ((status = shape_out(f, ONNX_INT64, 0, NULL)) == LM_OK)
             f->out.i[0] = a->i;
@@ -263,8 +266,7 @@ static enum lm_status fold_cast(struct folding *f)
     if (need_inputs(f, 1) != LM_OK)
         return LM_CORRUPT;
     const struct onnx_tensor *in = f->in[0];
-    enum lm_status status =
-        shape_out(f, real ? ONNX_FLOAT : ONNX_INT64, in->rank, in->dims);
+    enum lm_status status = shape_out(f, real ? ONNX_FLOAT : ONNX_INT64, in->rank, in->dims);
     for (size_t i = 0; i < f->out.count && status == LM_OK; i++)
         if (real) {
             f->out.f[i] = as_float(in, i);
@@ -415,8 +417,7 @@ static enum lm_status fold_squeeze(struct folding *f)
     bool adds = !strcmp(f->node->op, "Unsqueeze");
     const int64_t *axes;
     size_t n;
-    if (need_inputs(f, 1) != LM_OK ||
-        setting_ints(f->l, f->node, "axes", 1, &axes, &n) != LM_OK)
+    if (need_inputs(f, 1) != LM_OK || setting_ints(f->l, f->node, "axes", 1, &axes, &n) != LM_OK)
         return LM_CORRUPT;
     const struct onnx_tensor *in = f->in[0];
     bool all = n == SIZE_MAX;
@@ -477,11 +478,12 @@ static enum lm_status fold_constant_of_shape(struct folding *f)
         return LM_CORRUPT;
     const struct onnx_tensor *shape = f->in[0];
     const struct onnx_tensor *fill =
-        value && value->kind == ONNX_ATTR_TENSOR && value->tensor.count == 1 ? &value->tensor : NULL;
+        value && value->kind == ONNX_ATTR_TENSOR && value->tensor.count == 1 ? &value->tensor
+                                                                             : NULL;
     if (shape->type != ONNX_INT64 || shape->count > ONNX_MAX_RANK)
         return lm_fail(f->l->error, LM_CORRUPT, "a shape of %zu numbers", shape->count);
-    enum lm_status status = shape_out(f, fill ? fill->type : ONNX_FLOAT, (uint32_t)shape->count,
-                                      shape->i);
+    enum lm_status status =
+        shape_out(f, fill ? fill->type : ONNX_FLOAT, (uint32_t)shape->count, shape->i);
     for (size_t i = 0; i < f->out.count && fill && status == LM_OK; i++)
         copy_element(&f->out, i, fill, 0);
     return status;

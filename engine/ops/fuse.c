@@ -114,14 +114,16 @@ static void pop_front(struct program *program)
     memmove(program->code, program->code + 1, program->length * sizeof *program->code);
 }
 
-/* A leading residual addition and clamp go into the conv's epilogue, which does them in one pass. */
+/* A leading residual addition and clamp go into the conv's epilogue, which does them in one pass.
+ */
 static void peel(const struct graph *graph, struct step *step)
 {
     struct program *program = &step->program;
     if (program->length && program->code[0].op == PW_ADD && program_input_uses(program, 0) == 1) {
         const struct operand *a = &program->code[0].a, *b = &program->code[0].b;
         const struct operand *other = is_input(a, 0) ? b : a;
-        if ((is_input(a, 0) || is_input(b, 0)) && other->kind == OPERAND_INPUT && other->index > 0) {
+        if ((is_input(a, 0) || is_input(b, 0)) && other->kind == OPERAND_INPUT &&
+            other->index > 0) {
             const struct value *value = &graph->values[step->inputs[other->index]];
             const struct value *out = &graph->values[step->output];
             if (same_sites(value, out) && value->channels == out->channels) {
@@ -170,7 +172,15 @@ static bool absorb_into_conv(struct graph *graph, struct step *step, uint32_t k,
     return true;
 }
 
-static void fuse_into_convs(struct graph *graph, const uint32_t *uses)
+/* A conv that has absorbed nothing yet. */
+static bool is_bare_conv(const struct step *step)
+{
+    return step->kind == &step_conv && step->n_inputs == 1 && !step->program.length &&
+           step->conv.low == -INFINITY && step->conv.high == INFINITY;
+}
+
+/* False: out of memory. */
+static bool fuse_into_convs(struct graph *graph, const uint32_t *uses)
 {
     for (size_t i = 0; i < graph->n_steps; i++) {
         struct step *step = &graph->steps[i];
@@ -179,16 +189,18 @@ static void fuse_into_convs(struct graph *graph, const uint32_t *uses)
         uint32_t best = GRAPH_NO_VALUE;
         for (uint32_t k = 0; k < step->n_inputs; k++) {
             struct step *conv = producer(graph, step->inputs[k]);
-            bool fits = conv && conv->kind == &step_conv && !conv->dead && conv->n_inputs == 1 &&
-                        uses[step->inputs[k]] == 1 &&
-                        same_sites(&graph->values[conv->output], &graph->values[step->output]) &&
-                        graph->values[conv->output].channels == graph->values[step->output].channels;
+            bool fits =
+                conv && is_bare_conv(conv) && !conv->dead && uses[step->inputs[k]] == 1 &&
+                same_sites(&graph->values[conv->output], &graph->values[step->output]) &&
+                graph->values[conv->output].channels == graph->values[step->output].channels;
             if (fits && (best == GRAPH_NO_VALUE || step->inputs[k] > step->inputs[best]))
                 best = k;
         }
-        if (best != GRAPH_NO_VALUE)
-            absorb_into_conv(graph, step, best, producer(graph, step->inputs[best]));
+        struct step *conv = best == GRAPH_NO_VALUE ? NULL : producer(graph, step->inputs[best]);
+        if (conv && !absorb_into_conv(graph, step, best, conv))
+            return false;
     }
+    return true;
 }
 
 /* Steps that nothing reads go away (an auxiliary head, say). */
@@ -230,8 +242,10 @@ enum lm_status graph_fuse(struct graph *graph, struct lm_error *error)
     uses = use_counts(graph);
     if (!uses)
         return lm_fail(error, LM_NOMEM, "out of memory for fusion");
-    fuse_into_convs(graph, uses);
+    bool fused = fuse_into_convs(graph, uses);
     free(uses);
+    if (!fused)
+        return lm_fail(error, LM_NOMEM, "out of memory for fusion");
     compact(graph);
     for (size_t i = 0; i < graph->n_steps; i++)
         if (!program_allocate(&graph->steps[i].program))

@@ -41,8 +41,8 @@ static uint32_t forward_runs(const struct routing *r, struct channel_run *runs)
     return n;
 }
 
-/* Runs whose sources are consecutive and whose targets are equally spaced; target_of[source]: for one
- * input, SIZE_MAX where it is not used.  Only for inputs of which no channel is used twice. */
+/* Runs whose sources are consecutive and whose targets are equally spaced; target_of[source]: for
+ * one input, SIZE_MAX where it is not used.  Only for inputs of which no channel is used twice. */
 static uint32_t spaced_runs(const size_t *target_of, uint32_t input, size_t width,
                             struct channel_run *runs)
 {
@@ -140,7 +140,8 @@ static enum lm_status start_routing(struct lowering *l, struct routing *r, const
     r->inputs[0] = input;
     r->width = 1;
     for (uint32_t a = 0; a < out->rank; a++)
-        if (!view_axis_is_place(l->graph, out, a) && !size_mul(r->width, (size_t)out->dims[a], &r->width))
+        if (!view_axis_is_place(l->graph, out, a) &&
+            !size_mul(r->width, (size_t)out->dims[a], &r->width))
             r->width = SIZE_MAX;
     if (r->width == 0 || r->width > GRAPH_MAX_CHANNELS)
         return lm_fail(l->error, LM_LIMIT, "%zu channels (1 to %d)", r->width, GRAPH_MAX_CHANNELS);
@@ -315,8 +316,10 @@ static enum lm_status lower_split(struct lowering *l, const struct onnx_node *no
         if (n == SIZE_MAX && size > extent - start)
             size = extent - start;
         if (size < 1 || size > extent - start)
-            return lm_fail(l->error, LM_CORRUPT, "parts that do not fit %" PRId64 " channels", extent);
-        status = select_channels(l, node, (size_t)i, axis, (struct slice_range){start, 1, size}, NULL);
+            return lm_fail(l->error, LM_CORRUPT, "parts that do not fit %" PRId64 " channels",
+                           extent);
+        status =
+            select_channels(l, node, (size_t)i, axis, (struct slice_range){start, 1, size}, NULL);
         start += size;
     }
     return status;
@@ -339,10 +342,12 @@ static enum lm_status lower_gather(struct lowering *l, const struct onnx_node *n
         list[i] = index->i[i] < 0 ? index->i[i] + extent : index->i[i];
         if (list[i] < 0 || list[i] >= extent) {
             free(list);
-            return lm_fail(l->error, LM_CORRUPT, "channel %" PRId64 " of %" PRId64, index->i[i], extent);
+            return lm_fail(l->error, LM_CORRUPT, "channel %" PRId64 " of %" PRId64, index->i[i],
+                           extent);
         }
     }
-    status = select_channels(l, node, 0, axis, (struct slice_range){0, 1, (int64_t)index->count}, list);
+    status =
+        select_channels(l, node, 0, axis, (struct slice_range){0, 1, (int64_t)index->count}, list);
     free(list);
     struct symbol *out = lowering_find(l, node->outputs[0]);
     if (status == LM_OK && index->rank == 0 && out)
@@ -528,7 +533,11 @@ static enum lm_status lower_pad(struct lowering *l, const struct onnx_node *node
 }
 
 const struct onnx_rule rules_channels[] = {
-    {"Concat", lower_concat},       {"Split", lower_split}, {"Gather", lower_gather},
-    {"Slice", lower_slice},         {"Pad", lower_pad},     {"Transpose", lower_transpose},
+    {"Concat", lower_concat},
+    {"Split", lower_split},
+    {"Gather", lower_gather},
+    {"Slice", lower_slice},
+    {"Pad", lower_pad},
+    {"Transpose", lower_transpose},
     {NULL, NULL},
 };

@@ -73,25 +73,35 @@ static enum lm_status check_conv(struct lowering *l, const struct onnx_node *nod
     if (weights->rank != 4 || x->rank != 4 || !view_is_channel_first(l->graph, x))
         return REFUSE(l, "only two-dimensional convolutions of N,C,H,W are supported");
     int64_t groups = attribute_int(node, "group", 1), out = weights->dims[0];
-    if (groups < 1 || out < 1 || out > GRAPH_MAX_CHANNELS || out % groups ||
-        weights->dims[1] < 1 || weights->dims[2] < 1 || weights->dims[3] < 1 ||
-        weights->dims[2] > GRAPH_MAX_WINDOW || weights->dims[3] > GRAPH_MAX_WINDOW ||
-        x->dims[1] % groups || weights->dims[1] != x->dims[1] / groups) {
+    if (groups < 1 || out < 1 || out > GRAPH_MAX_CHANNELS || out % groups || weights->dims[1] < 1 ||
+        weights->dims[2] < 1 || weights->dims[3] < 1 || weights->dims[2] > GRAPH_MAX_WINDOW ||
+        weights->dims[3] > GRAPH_MAX_WINDOW || x->dims[1] % groups ||
+        weights->dims[1] != x->dims[1] / groups) {
         char a[96], b[96];
-        return lm_fail(l->error, LM_CORRUPT, "weights %s in %" PRId64 " groups do not fit an input of %s",
+        return lm_fail(l->error, LM_CORRUPT,
+                       "weights %s in %" PRId64 " groups do not fit an input of %s",
                        shape_text(weights->dims, 4, a), groups, shape_text(x->dims, 4, b));
     }
     if (bias && (bias->type != ONNX_FLOAT || bias->count != (size_t)out))
-        return lm_fail(l->error, LM_CORRUPT, "%zu biases for %" PRId64 " channels", bias->count, out);
+        return lm_fail(l->error, LM_CORRUPT, "%zu biases for %" PRId64 " channels", bias->count,
+                       out);
     return LM_OK;
 }
 
 static struct conv new_conv(uint32_t in, uint32_t out, uint32_t groups)
 {
-    return (struct conv){.groups = groups, .in_channels = in, .out_channels = out,
-                         .residual = GRAPH_NO_VALUE, .low = -INFINITY, .high = INFINITY,
-                         .window = {.kernel_height = 1, .kernel_width = 1, .stride_y = 1,
-                                    .stride_x = 1, .dilation_y = 1, .dilation_x = 1}};
+    return (struct conv){.groups = groups,
+                         .in_channels = in,
+                         .out_channels = out,
+                         .residual = GRAPH_NO_VALUE,
+                         .low = -INFINITY,
+                         .high = INFINITY,
+                         .window = {.kernel_height = 1,
+                                    .kernel_width = 1,
+                                    .stride_y = 1,
+                                    .stride_x = 1,
+                                    .dilation_y = 1,
+                                    .dilation_x = 1}};
 }
 
 static void free_conv(struct conv *conv)
@@ -105,7 +115,8 @@ static void free_conv(struct conv *conv)
 static enum lm_status add_conv(struct lowering *l, const struct onnx_node *node, struct conv *conv,
                                uint32_t input, const struct value *value, uint32_t *id)
 {
-    struct step *step = graph_add_step(l->graph, &step_conv, node->name, &input, 1, value, l->error);
+    struct step *step =
+        graph_add_step(l->graph, &step_conv, node->name, &input, 1, value, l->error);
     if (!step) {
         free_conv(conv);
         return LM_NOMEM;
@@ -160,8 +171,10 @@ static enum lm_status lower_conv(struct lowering *l, const struct onnx_node *nod
         free_conv(&conv);
         return l->error ? l->error->status : LM_NOMEM;
     }
-    struct value value = {.spatial = spatial, .height = conv.window.out_height,
-                          .width = conv.window.out_width, .channels = conv.out_channels};
+    struct value value = {.spatial = spatial,
+                          .height = conv.window.out_height,
+                          .width = conv.window.out_width,
+                          .channels = conv.out_channels};
     struct view view = *x;
     view.border = (struct border){0};
     view.dims[1] = value.channels;
@@ -215,9 +228,8 @@ static enum lm_status lower_gemm(struct lowering *l, const struct onnx_node *nod
     if (x->rank != 2 || view_spatial(l->graph, x) || attribute_int(node, "transA", 0))
         return REFUSE(l, "only a matrix N,C that is not transposed");
     struct view view;
-    enum lm_status status =
-        lower_dense(l, node, x, b, attribute_int(node, "transB", 0) != 0,
-                    attribute_float(node, "alpha", 1), &view);
+    enum lm_status status = lower_dense(l, node, x, b, attribute_int(node, "transB", 0) != 0,
+                                        attribute_float(node, "alpha", 1), &view);
     if (status != LM_OK)
         return status;
     struct conv *conv = &l->graph->steps[l->graph->n_steps - 1].conv;
@@ -262,8 +274,8 @@ bool conv_absorb_affine(struct lowering *l, const struct symbol *symbol, const f
     for (size_t r = 0; r < rows && scale; r++) {
         size_t block = conv->depthwise ? 0 : r / (rows / conv->blocks);
         for (size_t c = 0; c < columns; c++)
-            conv->weights[r * columns + c] =
-                (float)((double)conv->weights[r * columns + c] * (double)scale[block * columns + c]);
+            conv->weights[r * columns + c] = (float)((double)conv->weights[r * columns + c] *
+                                                     (double)scale[block * columns + c]);
     }
     for (uint32_t o = 0; o < conv->out_channels; o++)
         conv->bias[o] = (float)((double)conv->bias[o] * (double)(scale ? scale[o] : 1.0f) +

@@ -4,8 +4,8 @@
 #include "base/memory.h"
 #include "ops/ops.h"
 
-static const struct onnx_rule *const families[] = {rules_conv,  rules_pool,     rules_pointwise,
-                                                   rules_shape, rules_channels, rules_reduce};
+static const struct onnx_rule *const families[] = {
+    rules_conv, rules_pool, rules_pointwise, rules_norm, rules_shape, rules_channels, rules_reduce};
 
 static uint64_t hash_text(const char *text)
 {

@@ -15,9 +15,9 @@ extern const struct step_kind step_conv, step_max_pool, step_average_pool, step_
 /* What a name of the file stands for. */
 enum symbol_kind {
     SYMBOL_UNDEFINED, /* its node has not been looked at yet */
-    SYMBOL_CONSTANT, /* tensor */
-    SYMBOL_VIEW,     /* view */
-    SYMBOL_UNKNOWN,  /* made by a node that was refused (while listing all that are) */
+    SYMBOL_CONSTANT,  /* tensor */
+    SYMBOL_VIEW,      /* view */
+    SYMBOL_UNKNOWN,   /* made by a node that was refused (while listing all that are) */
 };
 
 struct symbol {
@@ -43,7 +43,8 @@ enum lm_status lowering_start(struct lowering *lowering, struct graph *graph,
                               const struct onnx_model *model, struct lm_error *error);
 void lowering_free(struct lowering *lowering);
 
-/* One node becomes steps, a new view or a constant.  Error texts say what is wrong with the node. */
+/* One node becomes steps, a new view or a constant.  Error texts say what is wrong with the node.
+ */
 enum lm_status lowering_node(struct lowering *lowering, const struct onnx_node *node,
                              struct lm_error *error);
 
@@ -61,7 +62,7 @@ struct onnx_rule {
 
 /* Tables of rules, one a family, each ended by {NULL}. */
 extern const struct onnx_rule rules_conv[], rules_pool[], rules_pointwise[], rules_shape[],
-    rules_channels[], rules_reduce[];
+    rules_norm[], rules_channels[], rules_reduce[];
 
 /* Operator i of all that can be lowered or folded; NULL past the end. */
 const char *onnx_operator_name(size_t index);
@@ -72,7 +73,8 @@ const char *onnx_operator_name(size_t index);
 #define REFUSE(lowering, ...) lm_fail((lowering)->error, LM_UNSUPPORTED, __VA_ARGS__)
 
 /* Input i of the node; NULL if it is left out. */
-const struct symbol *input_symbol(struct lowering *lowering, const struct onnx_node *node, size_t i);
+const struct symbol *input_symbol(struct lowering *lowering, const struct onnx_node *node,
+                                  size_t i);
 /* The same as a view or a constant; NULL if it is not that. */
 const struct view *input_view(struct lowering *lowering, const struct onnx_node *node, size_t i);
 const struct onnx_tensor *input_constant(struct lowering *lowering, const struct onnx_node *node,
@@ -135,10 +137,6 @@ const char *shape_text(const int64_t *dims, uint32_t rank, char text[96]);
 bool conv_absorb_affine(struct lowering *lowering, const struct symbol *symbol, const float *scale,
                         const float *shift);
 
-/* Appends a pointwise step with one instruction of one or two operands. */
-enum lm_status lower_pointwise(struct lowering *lowering, const struct onnx_node *node,
-                               enum pointwise op, const float *parameters);
-
 /* The masks and demand of steps that keep sites as they are: all inputs, intersected. */
 void demand_same_sites(struct run *run, const struct step *step, uint32_t first_input,
                        uint32_t sample);
@@ -157,7 +155,8 @@ size_t program_scratch(const struct graph *graph, const struct step *step);
 const float *rows_at_sites(struct run *run, uint32_t in, uint32_t out, bool same, uint32_t first,
                            uint32_t rows, float *buffer);
 
-/* What a Slice node keeps of each axis: start, start + step, ... (count of them, inside the axis). */
+/* What a Slice node keeps of each axis: start, start + step, ... (count of them, inside the axis).
+ */
 struct slice_range {
     int64_t start, step, count;
 };

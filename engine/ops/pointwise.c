@@ -29,7 +29,8 @@ static void pointwise_block(struct run *run, const struct step *step, uint32_t b
     uint32_t first = block * BLOCK_ROWS;
     uint32_t rows = out->n_rows - first < BLOCK_ROWS ? out->n_rows - first : BLOCK_ROWS;
     program_run(run, step, first, rows,
-                out->rows + (size_t)first * run->graph->values[step->output].channels, NULL, scratch);
+                out->rows + (size_t)first * run->graph->values[step->output].channels, NULL,
+                scratch);
 }
 
 static void pointwise_execute(struct run *run, const struct step *step)

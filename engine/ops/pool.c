@@ -193,8 +193,8 @@ static enum lm_status lower_pool(struct lowering *l, const struct onnx_node *nod
     bool max = !strcmp(node->op, "MaxPool");
     if (!x || !view_spatial(l->graph, x) || !view_is_channel_first(l->graph, x))
         return REFUSE(l, "only N,C,H,W with rows and columns");
-    if (max && (attribute_int(node, "storage_order", 0) ||
-                (node->n_outputs > 1 && node->outputs[1][0])))
+    if (max &&
+        (attribute_int(node, "storage_order", 0) || (node->n_outputs > 1 && node->outputs[1][0])))
         return REFUSE(l, "the second output, indices");
     struct window window;
     enum lm_status status = lower_window(l, node, x, 0, 0, &window);

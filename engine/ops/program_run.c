@@ -72,7 +72,8 @@ const float *rows_at_sites(struct run *run, uint32_t in, uint32_t out, bool same
         while (first + i >= target->first[s + 1])
             s++;
         uint32_t site = target->sites[first + i];
-        int32_t row = state->site_map[s * sites + (size_t)site_y(site) * value->width + site_x(site)];
+        int32_t row =
+            state->site_map[s * sites + (size_t)site_y(site) * value->width + site_x(site)];
         float *copy = buffer + (size_t)i * value->channels;
         if (row < 0)
             memset(copy, 0, bytes);

@@ -46,8 +46,8 @@ static uint32_t sum_visible(struct run *run, const struct step *step, uint32_t s
     memset(sum, 0, value->channels * sizeof *sum);
     while (i < end) {
         uint32_t from = i;
-        while (i < end && (all || visible[site_y(state->sites[i]) * value->width +
-                                          site_x(state->sites[i])]))
+        while (i < end &&
+               (all || visible[site_y(state->sites[i]) * value->width + site_x(state->sites[i])]))
             i++;
         run->kernels->sum_rows(sum, state->rows + (size_t)from * value->channels, i - from,
                                value->channels);

@@ -1,5 +1,5 @@
-/* Reshape, Flatten, Squeeze, Unsqueeze, Identity and Dropout: other names for the same rows; and the
- * steps behind them: crop (Slice of rows and columns) and flatten. */
+/* Reshape, Flatten, Squeeze, Unsqueeze, Identity and Dropout: other names for the same rows; and
+ * the steps behind them: crop (Slice of rows and columns) and flatten. */
 #include <inttypes.h>
 #include <string.h>
 
@@ -248,7 +248,8 @@ static enum lm_status lower_flatten(struct lowering *l, const struct onnx_node *
         return REFUSE(l, "only axis 1 of values computed from the image");
     if (view_spatial(l->graph, x))
         return flatten_to_row(l, node, x);
-    struct view out = {.value = x->value, .rank = 2,
+    struct view out = {.value = x->value,
+                       .rank = 2,
                        .dims = {x->dims[0], (int64_t)view_value(l->graph, x)->channels}};
     return output_view(l, node, 0, &out);
 }
@@ -374,7 +375,11 @@ static enum lm_status lower_squeeze(struct lowering *l, const struct onnx_node *
 }
 
 const struct onnx_rule rules_shape[] = {
-    {"Identity", lower_alias},   {"Dropout", lower_alias},     {"Flatten", lower_flatten},
-    {"Reshape", lower_reshape},  {"Unsqueeze", lower_unsqueeze}, {"Squeeze", lower_squeeze},
+    {"Identity", lower_alias},
+    {"Dropout", lower_alias},
+    {"Flatten", lower_flatten},
+    {"Reshape", lower_reshape},
+    {"Unsqueeze", lower_unsqueeze},
+    {"Squeeze", lower_squeeze},
     {NULL, NULL},
 };

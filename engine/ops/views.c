@@ -6,8 +6,8 @@
 
 bool view_axis_is_place(const struct graph *graph, const struct view *view, uint32_t axis)
 {
-    return axis == 0 || (view_spatial(graph, view) &&
-                         (axis == view->row_axis || axis == view->column_axis));
+    return axis == 0 ||
+           (view_spatial(graph, view) && (axis == view->row_axis || axis == view->column_axis));
 }
 
 bool view_axis(const struct view *view, int64_t axis, uint32_t *out)

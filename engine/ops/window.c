@@ -79,8 +79,12 @@ enum lm_status lower_window(struct lowering *l, const struct onnx_node *node,
                             const struct view *view, uint32_t kernel_height, uint32_t kernel_width,
                             struct window *out)
 {
-    struct window w = {.kernel_height = kernel_height, .kernel_width = kernel_width, .stride_y = 1,
-                       .stride_x = 1, .dilation_y = 1, .dilation_x = 1};
+    struct window w = {.kernel_height = kernel_height,
+                       .kernel_width = kernel_width,
+                       .stride_y = 1,
+                       .stride_x = 1,
+                       .dilation_y = 1,
+                       .dilation_x = 1};
     uint32_t given_height = kernel_height, given_width = kernel_width, pads[4] = {0};
     const struct value *value = view_value(l->graph, view);
     enum lm_status status = read_pair(l, node, "strides", &w.stride_y, &w.stride_x);
@@ -104,10 +108,20 @@ enum lm_status lower_window(struct lowering *l, const struct onnx_node *node,
         return lm_fail(l->error, LM_LIMIT, "a kernel of %ux%u cells (at most %d)", w.kernel_height,
                        w.kernel_width, GRAPH_MAX_WINDOW);
     w.border = view->border;
-    struct axis y = {value->height + w.border.top + w.border.bottom, w.kernel_height, w.stride_y,
-                     w.dilation_y, pads[0], pads[2], 0};
-    struct axis x = {value->width + w.border.left + w.border.right, w.kernel_width, w.stride_x,
-                     w.dilation_x, pads[1], pads[3], 0};
+    struct axis y = {value->height + w.border.top + w.border.bottom,
+                     w.kernel_height,
+                     w.stride_y,
+                     w.dilation_y,
+                     pads[0],
+                     pads[2],
+                     0};
+    struct axis x = {value->width + w.border.left + w.border.right,
+                     w.kernel_width,
+                     w.stride_x,
+                     w.dilation_x,
+                     pads[1],
+                     pads[3],
+                     0};
     const char *mode = attribute_string(node, "auto_pad", "NOTSET");
     bool ceil = attribute_int(node, "ceil_mode", 0) != 0;
     if ((status = finish_axis(l, &y, mode, ceil)) != LM_OK ||

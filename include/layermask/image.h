@@ -35,11 +35,13 @@ struct lm_image_limits {
  * palette, alpha composited on white, interlaced), told apart by their first bytes, and turns
  * the picture upright by its EXIF orientation (JPEG APP1, PNG eXIf).
  * limits may be NULL.  Nothing is allocated for pixels before the claimed size has been checked.
- * Errors: LM_CORRUPT (also truncated files), LM_UNSUPPORTED (another format), LM_LIMIT, LM_NOMEM. */
+ * Errors: LM_CORRUPT (also truncated files), LM_UNSUPPORTED (another format), LM_LIMIT, LM_NOMEM.
+ */
 enum lm_status lm_image_decode(const void *bytes, size_t size, const struct lm_image_limits *limits,
                                struct lm_image *out, struct lm_error *error);
 
-/* Allocates a black width x height picture. Errors: LM_INVALID (a side of 0), LM_LIMIT, LM_NOMEM. */
+/* Allocates a black width x height picture. Errors: LM_INVALID (a side of 0), LM_LIMIT, LM_NOMEM.
+ */
 enum lm_status lm_image_create(uint32_t width, uint32_t height, struct lm_image *out,
                                struct lm_error *error);
 
@@ -66,12 +68,14 @@ enum lm_channels { LM_RGB, LM_BGR };
 struct lm_preprocess {
     uint32_t height, width;    /* of the network's input, pixels */
     enum lm_channels channels; /* order of the float planes */
-    uint32_t resize_shorter;   /* shorter side before the crop, pixels; 0: stretch to height x width */
-    bool center_crop;          /* false: the resized picture must have the input's size */
-    float mean[3], std[3];     /* in 0..255 units, in the order of the planes; std > 0 */
+    uint32_t
+        resize_shorter;    /* shorter side before the crop, pixels; 0: stretch to height x width */
+    bool center_crop;      /* false: the resized picture must have the input's size */
+    float mean[3], std[3]; /* in 0..255 units, in the order of the planes; std > 0 */
 };
 
-/* Geometry from picture to network input: scale to resized_*, then cut the input's size at crop_*. */
+/* Geometry from picture to network input: scale to resized_*, then cut the input's size at crop_*.
+ */
 struct lm_transform {
     uint32_t image_width, image_height;     /* the upright picture */
     uint32_t resized_width, resized_height; /* after scaling */
@@ -87,12 +91,14 @@ enum lm_status lm_transform_plan(const struct lm_preprocess *preprocess, uint32_
                                  struct lm_error *error);
 
 /* The picture as the network sees it, still 8-bit: scaled and cropped to the input's size. */
-enum lm_status lm_transform_apply(const struct lm_transform *transform, const struct lm_image *image,
-                                  struct lm_image *out, struct lm_error *error);
+enum lm_status lm_transform_apply(const struct lm_transform *transform,
+                                  const struct lm_image *image, struct lm_image *out,
+                                  struct lm_error *error);
 
 /* Normalises an input-sized picture: planes[c][y][x] = (value - mean[c]) / std[c], in the order
  * of preprocess->channels.  planes holds 3 * height * width floats. */
-void lm_normalise(const struct lm_preprocess *preprocess, const struct lm_image *input, float *planes);
+void lm_normalise(const struct lm_preprocess *preprocess, const struct lm_image *input,
+                  float *planes);
 
 /* Where the input pixel (x, y) (its centre) lies in the picture: nearest neighbour, floor of the
  * exact coordinate, always inside the picture. */

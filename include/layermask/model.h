@@ -47,7 +47,8 @@ struct lm_model_options {
     uint32_t height, width; /* of the input, where the file leaves it open; 0: the file must say */
     struct lm_policy policy;
     struct lm_model_limits limits;
-    bool portable; /* the kernels that run anywhere, instead of this machine's best: the reference */
+    bool
+        portable; /* the kernels that run anywhere, instead of this machine's best: the reference */
 };
 
 struct lm_model;
@@ -62,8 +63,8 @@ void lm_model_free(struct lm_model *model); /* NULL is fine; no session may stil
 
 /* Every reason why a file cannot be run, one line each, in node order: *lines is malloc'ed text,
  * empty if lm_model_load would succeed.  Errors only for files that cannot be read as ONNX. */
-enum lm_status lm_model_check(const char *path, const struct lm_model_options *options, char **lines,
-                              struct lm_error *error);
+enum lm_status lm_model_check(const char *path, const struct lm_model_options *options,
+                              char **lines, struct lm_error *error);
 
 struct lm_model_info {
     uint32_t channels, height, width; /* of the input */
@@ -80,18 +81,19 @@ void lm_model_info(const struct lm_model *model, struct lm_model_info *out);
 
 /* One step of the plan, for people.  Strings belong to the model. */
 struct lm_layer_info {
-    const char *name;                 /* of the ONNX node it comes from */
-    const char *kind;                 /* "conv", "max_pool", "pointwise", ... */
-    char shape[48];                   /* of its output: "64x112x112", "1000" */
-    char detail[80];                  /* "3x3 s2, relu" */
-    uint64_t macs;                    /* of one image, all visible */
+    const char *name; /* of the ONNX node it comes from */
+    const char *kind; /* "conv", "max_pool", "pointwise", ... */
+    char shape[48];   /* of its output: "64x112x112", "1000" */
+    char detail[80];  /* "3x3 s2, relu" */
+    uint64_t macs;    /* of one image, all visible */
     uint64_t parameters;
 };
 
 /* index < info.layers. */
 void lm_model_layer(const struct lm_model *model, uint32_t index, struct lm_layer_info *out);
 
-/* The file's operators by name with counts ("Conv"): name belongs to the model; false past the end. */
+/* The file's operators by name with counts ("Conv"): name belongs to the model; false past the end.
+ */
 bool lm_model_operator(const struct lm_model *model, uint32_t index, const char **name,
                        uint32_t *count);
 

@@ -46,19 +46,18 @@ uint64_t lm_session_bytes(const struct lm_model *model, uint32_t max_batch, uint
 /* Scores n images (1..max_batch).
  * inputs: n pointers to channels x height x width floats, already normalised; values of hidden
  *     pixels do not matter, not even NaN.  The same pointer may be given several times.
- * visible: n pointers to masks of the input's size, set = visible; NULL, or a NULL entry: all visible.
- * logits: n x classes floats.
- * pool: NULL runs on the calling thread alone; the result is the same.
- * Errors: LM_INVALID (n, or a mask of another size). */
+ * visible: n pointers to masks of the input's size, set = visible; NULL, or a NULL entry: all
+ * visible. logits: n x classes floats. pool: NULL runs on the calling thread alone; the result is
+ * the same. Errors: LM_INVALID (n, or a mask of another size). */
 enum lm_status lm_session_run(struct lm_session *session, uint32_t n, const float *const *inputs,
                               const struct lm_mask *const *visible, float *logits,
                               const struct lm_parallel *pool, struct lm_error *error);
 
 /* What the last run did, over its n images. */
 struct lm_run_stats {
-    uint64_t macs_needed;  /* multiply-adds of the demanded sites */
-    uint64_t macs_done;    /* really executed (padding of blocks and groups included) */
-    uint64_t macs_plain;   /* if all had been visible */
+    uint64_t macs_needed; /* multiply-adds of the demanded sites */
+    uint64_t macs_done;   /* really executed (padding of blocks and groups included) */
+    uint64_t macs_plain;  /* if all had been visible */
 };
 
 void lm_session_stats(const struct lm_session *session, struct lm_run_stats *out);
@@ -67,7 +66,8 @@ void lm_session_stats(const struct lm_session *session, struct lm_run_stats *out
  * multiply-adds; arrays of info.layers entries, or NULL.  Off until enabled: it costs a clock
  * reading a step. */
 void lm_session_profile(struct lm_session *session, int enable);
-void lm_session_profile_read(const struct lm_session *session, uint64_t *nanoseconds, uint64_t *macs);
+void lm_session_profile_read(const struct lm_session *session, uint64_t *nanoseconds,
+                             uint64_t *macs);
 
 /* What one thread of this machine reaches in plain single-precision matrix products (OpenBLAS,
  * 768 x 768), GFLOP/s: the best of the products run in about `seconds`. */

@@ -39,7 +39,8 @@ struct lm_error {
 #if defined(__GNUC__)
 __attribute__((format(printf, 3, 4)))
 #endif
-enum lm_status lm_fail(struct lm_error *error, enum lm_status status, const char *format, ...);
+enum lm_status
+lm_fail(struct lm_error *error, enum lm_status status, const char *format, ...);
 
 /* A constant lower-case name such as "out of memory"; never NULL. */
 const char *lm_status_name(enum lm_status status);
