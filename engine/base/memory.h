@@ -41,7 +41,8 @@ static inline void *array_zalloc(size_t count, size_t size)
     return calloc(count ? count : 1, size ? size : 1);
 }
 
-/* Grows *array (of `size`-byte elements) to hold at least `need`, doubling; false when out of memory. */
+/* Grows *array (of `size`-byte elements) to hold at least `need`, doubling; false when out of
+ * memory. */
 static inline bool array_grow(void **array, size_t *capacity, size_t need, size_t size)
 {
     if (need <= *capacity)

@@ -22,7 +22,7 @@ static int read_arguments(int argc, char **argv, struct arguments *arguments)
         ROW_TEXT("model", 'm', "DIR", "model folder, or an .onnx file", &arguments->model),
         ROW_COUNT("samples", 'n', "N", "how many masked pictures (default 200)", &run->samples, 1,
                   1000000),
-        ROW_COUNT("batch", 0, "B", "pictures that run together (default 8)", &run->batch, 1,
+        ROW_COUNT("batch", 0, "B", "pictures that run together (default 4)", &run->batch, 1,
                   BATCHES_MAX_SIZE),
         ROW_COUNT("threads", 't', "T", "default: the machine's processors", &run->threads, 1,
                   POOL_MAX_THREADS),

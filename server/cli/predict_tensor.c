@@ -13,7 +13,7 @@
 #include "layermask/mask.h"
 #include "layermask/session.h"
 
-enum { MICRO_BATCH = 8, MAX_IMAGES = 1 << 20 };
+enum { MICRO_BATCH = 4, MAX_IMAGES = 1 << 20 };
 
 struct tensor_work {
     struct model_dir dir;

@@ -14,7 +14,7 @@
 #include "layermask/session.h"
 #include "layermask/status.h"
 
-enum { BATCHES_DEFAULT_SIZE = 8, BATCHES_MAX_SIZE = 256 };
+enum { BATCHES_DEFAULT_SIZE = 4, BATCHES_MAX_SIZE = 256 };
 
 struct batches;
 
