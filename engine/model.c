@@ -36,8 +36,10 @@ static enum lm_status input_dims(const struct onnx_value *input,
                                  const struct lm_model_options *options, int64_t *dims,
                                  struct lm_error *error)
 {
+    char name[ONNX_QUOTE];
+    onnx_quote(input->name, name);
     if (!input->has_shape || input->rank != 4)
-        return lm_fail(error, LM_UNSUPPORTED, "input '%.60s' has rank %u, not N,C,H,W", input->name,
+        return lm_fail(error, LM_UNSUPPORTED, "input '%s' has rank %u, not N,C,H,W", name,
                        input->has_shape ? input->rank : 0);
     memcpy(dims, input->dims, 4 * sizeof *dims);
     int64_t asked[4] = {1, 3, options ? options->height : 0, options ? options->width : 0};
@@ -47,16 +49,16 @@ static enum lm_status input_dims(const struct onnx_value *input,
             dims[a] = asked[a];
         if (dims[a] < 1)
             return lm_fail(error, LM_INVALID,
-                           "input '%.60s' leaves its %s open: say it in model.json's input.size",
-                           input->name, axis);
+                           "input '%s' leaves its %s open: say it in model.json's input.size", name,
+                           axis);
         if (dims[a] > MAX_SIDE)
-            return lm_fail(error, LM_LIMIT, "input '%.60s': %s %" PRId64 " (at most %d)",
-                           input->name, axis, dims[a], MAX_SIDE);
+            return lm_fail(error, LM_LIMIT, "input '%s': %s %" PRId64 " (at most %d)", name, axis,
+                           dims[a], MAX_SIDE);
         if (a >= 2 && asked[a] && dims[a] != asked[a])
             return lm_fail(error, LM_INVALID,
-                           "input '%.60s': %s is %" PRId64 " in the file, but %" PRId64
+                           "input '%s': %s is %" PRId64 " in the file, but %" PRId64
                            " was asked for",
-                           input->name, axis, dims[a], asked[a]);
+                           name, axis, dims[a], asked[a]);
     }
     return LM_OK;
 }
@@ -93,11 +95,12 @@ static enum lm_status find_output(struct lowering *l, const struct onnx_model *o
     if (!symbol || symbol->kind != SYMBOL_VIEW)
         return lm_fail(error, LM_UNSUPPORTED, "the output is not computed from the image");
     if (view_spatial(l->graph, &symbol->view)) {
-        char text[96];
+        char text[96], name[ONNX_QUOTE];
         return lm_fail(error, LM_UNSUPPORTED,
-                       "output '%.60s' of %s still has rows and columns; "
+                       "output '%s' of %s still has rows and columns; "
                        "a classifier gives one row of scores",
-                       symbol->name, shape_text(symbol->view.dims, symbol->view.rank, text));
+                       onnx_quote(symbol->name, name),
+                       shape_text(symbol->view.dims, symbol->view.rank, text));
     }
     l->graph->output = symbol->view.value;
     return LM_OK;
@@ -106,17 +109,9 @@ static enum lm_status find_output(struct lowering *l, const struct onnx_model *o
 /* "node 'name' (Op): what" */
 static void describe(const struct onnx_node *node, const char *what, char *text, size_t size)
 {
-    char name[64];
-    size_t n = 0;
-    for (const char *c = node->name; *c && n < sizeof name - 1; c++)
-        name[n++] = *c >= 32 && *c < 127 ? *c : '?';
-    name[n] = 0;
-    char op[32];
-    n = 0;
-    for (const char *c = node->op; *c && n < sizeof op - 1; c++)
-        op[n++] = *c >= 32 && *c < 127 ? *c : '?';
-    op[n] = 0;
-    snprintf(text, size, "node '%s' (%s): %s", name, op, what);
+    char name[ONNX_QUOTE], op[ONNX_QUOTE];
+    snprintf(text, size, "node '%s' (%s): %s", onnx_quote(node->name, name),
+             onnx_quote(node->op, op), what);
 }
 
 /* Lowers all nodes. Without `refused`, stops at the first that is refused; else collects one line
@@ -156,6 +151,8 @@ static enum lm_status build(struct lm_model *model, const struct onnx_model *onn
     if (status != LM_OK || (refused && refused->length))
         return status;
     status = graph_fuse(&model->graph, error);
+    if (status == LM_OK)
+        status = graph_pack(&model->graph, model->kernels, error);
     return status == LM_OK ? plan_make(&model->graph, &model->plan, error) : status;
 }
 
@@ -196,9 +193,9 @@ static enum lm_status load(const char *path, const struct lm_model_options *opti
     enum lm_status status = onnx_read(path, &model->graph.limits, &onnx, error);
     if (status == LM_OK) {
         model->graph.opset = onnx.opset;
-        status = count_operators(model, &onnx, &found);
-        if (status == LM_OK)
-            status = build(model, &onnx, options, refused, &found);
+        status = build(model, &onnx, options, refused, &found);
+        if (status == LM_OK && !(refused && refused->length))
+            status = count_operators(model, &onnx, &found);
         if (status != LM_OK)
             lm_fail(error, status, "%.60s: %.430s", file_name(path), found.text);
     }

@@ -72,6 +72,7 @@ static void carve_run(struct carver *c, const struct lm_model *model, uint32_t b
         c->overflow = true;
     float *arena = carve(c, floats, sizeof *arena);
     run->scratch = carve(c, threads, plan->scratch);
+    run->zeros = carve(c, plan->widest, sizeof *run->zeros);
     for (size_t i = 0; i < sizeof run->bytes / sizeof *run->bytes; i++)
         run->bytes[i] = carve(c, plan->max_sites, 1);
     if (states)
@@ -115,6 +116,14 @@ uint64_t lm_session_bytes(const struct lm_model *model, uint32_t max_batch, uint
     return carver.overflow ? UINT64_MAX : carver.used;
 }
 
+static uint64_t most_rows(const struct lm_model *model)
+{
+    size_t most = 0;
+    for (size_t v = 0; v < model->graph.n_values; v++)
+        most = model->plan.values[v].rows > most ? model->plan.values[v].rows : most;
+    return most;
+}
+
 enum lm_status lm_session_create(const struct lm_model *model, uint32_t max_batch, uint32_t threads,
                                  struct lm_session **out, struct lm_error *error)
 {
@@ -123,6 +132,11 @@ enum lm_status lm_session_create(const struct lm_model *model, uint32_t max_batc
                        MAX_BATCH);
     if (threads < 1 || threads > MAX_THREADS)
         return lm_fail(error, LM_INVALID, "%u threads (1 to %d)", threads, MAX_THREADS);
+    uint64_t rows = most_rows(model) * max_batch;
+    if (rows > INT32_MAX)
+        return lm_fail(error, LM_LIMIT,
+                       "a session for %u images has %llu rows of one value (at most %d)", max_batch,
+                       (unsigned long long)rows, INT32_MAX);
     uint64_t bytes = lm_session_bytes(model, max_batch, threads);
     if (bytes > model->graph.limits.max_bytes)
         return lm_fail(error, LM_LIMIT,
@@ -150,6 +164,7 @@ enum lm_status lm_session_create(const struct lm_model *model, uint32_t max_batc
     session->run.graph = &model->graph;
     session->run.plan = &model->plan;
     session->run.kernels = model->kernels;
+    memset(session->run.zeros, 0, model->plan.widest * sizeof(float));
     fill_frames(&session->run, max_batch);
     *out = session;
     return LM_OK;

@@ -60,21 +60,35 @@ bool graph_step_add_input(struct step *step, uint32_t value, uint32_t *index)
     return true;
 }
 
-float *graph_floats(struct graph *graph, size_t count, struct lm_error *error)
+bool graph_count(struct graph *graph, size_t bytes, struct lm_error *error)
 {
-    size_t bytes;
-    if (!size_mul(count, sizeof(float), &bytes) || bytes > graph->limits.max_bytes - graph->bytes) {
+    if (bytes > graph->limits.max_bytes - graph->bytes) {
         lm_fail(error, LM_LIMIT,
                 "the network's weights and tables need more than the limit of %llu bytes",
                 (unsigned long long)graph->limits.max_bytes);
-        return NULL;
+        return false;
     }
+    graph->bytes += bytes;
+    return true;
+}
+
+float *graph_floats(struct graph *graph, size_t count, struct lm_error *error)
+{
+    size_t bytes;
+    if (!size_mul(count, sizeof(float), &bytes))
+        bytes = SIZE_MAX;
+    if (!graph_count(graph, bytes, error))
+        return NULL;
     float *floats = aligned_bytes(bytes);
     if (!floats)
         lm_fail(error, LM_NOMEM, "out of memory for %zu bytes of weights", bytes);
-    else
-        graph->bytes += bytes;
     return floats;
+}
+
+void graph_drop_floats(struct graph *graph, float *floats, size_t count)
+{
+    free(floats);
+    graph->bytes -= count * sizeof *floats;
 }
 
 void graph_step_clear(struct step *step)

@@ -19,11 +19,13 @@
 #include "onnx/onnx.h"
 
 /* Bounds that keep products of sizes within 32 and 64 bits: cells of a window and of each of its
- * lengths, sites of a value, floats of a row, inputs of a step. */
+ * lengths, sites of a value (and cells of its map), rows and columns of one (a site is 16 bits of
+ * each), floats of a row, inputs of a step. */
 enum {
     GRAPH_MAX_RANK = ONNX_MAX_RANK,
     GRAPH_MAX_WINDOW = 1 << 13,
     GRAPH_MAX_SITES = 1 << 24,
+    GRAPH_MAX_SIDE = 1 << 16,
     GRAPH_MAX_CHANNELS = 1 << 22,
     STEP_MAX_INPUTS = 512,
 };
@@ -90,15 +92,17 @@ struct step_kind {
 
 /* Convolutions, fully connected layers and channel-last MatMul.
  * weights: `blocks` matrices of [taps * block_in][block_out], taps in row-major order; a block is
- * one group, or several groups merged to a block-diagonal matrix.  Depthwise: [taps][channels].
- * Result: (sum + bias) [+ residual], clamped to low..high, then the program if there is one. */
+ * one group, or several groups merged to a block-diagonal matrix.  conv_pack packs each for the
+ * kernels, at multiples of block_floats.  Depthwise: [taps][channels]. Result: (sum + bias) [+
+ * residual], clamped to low..high, then the program if there is one. */
 struct conv {
     struct window window;
     bool pointwise; /* value at each site from that site's own value: no neighbour padding */
     bool depthwise;
     uint32_t groups, in_channels, out_channels;
     uint32_t blocks, block_in, block_out;
-    float *weights, *bias; /* bias: out_channels */
+    size_t block_floats;   /* of one packed matrix; 0: not packed */
+    float *weights, *bias; /* bias: out_channels, and KERNELS_SLACK more */
     float *border;         /* row of a Pad's constant; NULL if the window has no border */
     uint32_t residual;     /* input index (>= 1), or GRAPH_NO_VALUE */
     float low, high;
@@ -176,8 +180,13 @@ struct step *graph_add_step(struct graph *graph, const struct step_kind *kind, c
                             struct lm_error *error);
 bool graph_step_add_input(struct step *step, uint32_t value, uint32_t *index);
 
+/* Counts bytes of weights or tables against the limit; false with *error set. */
+bool graph_count(struct graph *graph, size_t bytes, struct lm_error *error);
+
 /* Floats for weights and tables, counted against the limit; NULL with *error set. */
 float *graph_floats(struct graph *graph, size_t count, struct lm_error *error);
+
+void graph_drop_floats(struct graph *graph, float *floats, size_t count); /* frees them */
 
 void graph_step_clear(struct step *step);
 void graph_free(struct graph *graph);

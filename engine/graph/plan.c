@@ -11,7 +11,11 @@
 
 #include "base/memory.h"
 
-enum { MAX_ROUNDS = 250, ALIGN_FLOATS = LM_ALIGN / sizeof(float) };
+enum {
+    MAX_ROUNDS = 250,
+    MAX_CELLS = 2 * GRAPH_MAX_SITES, /* of a map */
+    ALIGN_FLOATS = LM_ALIGN / sizeof(float)
+};
 
 static bool alive(const struct graph *graph, uint32_t v)
 {
@@ -42,10 +46,12 @@ static bool same_border(const struct border *a, const struct border *b)
 }
 
 /* Finds or makes the map of a step's window; a frame of one cell lets neighbours be read freely. */
-static enum lm_status add_map(struct plan *plan, const struct graph *graph, uint32_t id,
+static enum lm_status add_map(struct plan *plan, const struct graph *graph, const struct step *step,
                               struct window *window, struct lm_error *error)
 {
+    uint32_t id = step->inputs[0];
     const struct value *value = &graph->values[id];
+    char name[ONNX_QUOTE];
     size_t m = 0;
     while (m < plan->n_maps &&
            (plan->maps[m].value != id || !same_border(&plan->maps[m].border, &window->border)))
@@ -64,23 +70,27 @@ static enum lm_status add_map(struct plan *plan, const struct graph *graph, uint
     }
     grow_frame(&plan->maps[m], window, value);
     window->map = (uint32_t)m;
+    if ((uint64_t)plan->maps[m].height * plan->maps[m].width > MAX_CELLS)
+        return lm_fail(error, LM_LIMIT, "%s: a window over %ux%u padded cells (at most %d)",
+                       onnx_quote(step->name, name), plan->maps[m].height, plan->maps[m].width, MAX_CELLS);
     return LM_OK;
 }
 
 static enum lm_status plan_windows(struct graph *graph, struct plan *plan, struct lm_error *error)
 {
+    char name[ONNX_QUOTE];
     for (size_t i = 0; i < graph->n_steps; i++) {
         struct step *step = &graph->steps[i];
         struct window *window = step->kind->window ? step->kind->window(step) : NULL;
         uint32_t in = step->inputs[0];
         if (!window || !graph->values[in].spatial)
             continue;
-        if (add_map(plan, graph, in, window, error) != LM_OK)
+        if (add_map(plan, graph, step, window, error) != LM_OK)
             return error ? error->status : LM_NOMEM;
         uint32_t rounds = step->kind->rounds ? step->kind->rounds(step) : 0;
         if (rounds > MAX_ROUNDS)
-            return lm_fail(error, LM_UNSUPPORTED, "%s: a kernel %u wide (at most %d)", step->name,
-                           rounds, MAX_ROUNDS);
+            return lm_fail(error, LM_UNSUPPORTED, "%s: a kernel %u wide (at most %d)",
+                           onnx_quote(step->name, name), rounds, MAX_ROUNDS);
         if (rounds > plan->values[in].rounds)
             plan->values[in].rounds = rounds;
         if (rounds > plan->max_rounds)
@@ -113,6 +123,7 @@ static void plan_ranges(const struct graph *graph, struct plan *plan)
         if (!alive(graph, v))
             continue;
         size_t sites = (size_t)value_sites(value);
+        plan->widest = plan->widest > value->channels ? plan->widest : value->channels;
         p->rows = sites * (p->masked_rows && p->rounds ? 2 : 1);
         plan->max_sites = plan->max_sites > sites ? plan->max_sites : sites;
     }

@@ -31,6 +31,7 @@ struct plan {
     struct value_plan *values;
     size_t arena;     /* floats a sample */
     size_t max_sites; /* bytes of the largest site map or window scratch */
+    size_t widest;    /* floats of the widest row */
     uint32_t max_rounds;
     size_t scratch; /* bytes of scratch of one thread */
 };

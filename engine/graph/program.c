@@ -45,24 +45,25 @@ static void renumber_second(struct operand *operand, uint32_t shift, uint32_t in
 
 /* Temporaries alive at once when the joined code runs; more than the slots there are: do not join.
  */
-static bool fits(const struct instruction *code, uint32_t length)
+static enum lm_status check_slots(const struct instruction *code, uint32_t length)
 {
     struct program probe = {.length = length};
     probe.code = malloc(length * sizeof *code);
     if (!probe.code)
-        return false;
+        return LM_NOMEM;
     memcpy(probe.code, code, length * sizeof *code);
-    bool ok = program_allocate(&probe);
+    bool fits = program_allocate(&probe);
     free(probe.code);
-    return ok;
+    return fits ? LM_OK : LM_LIMIT;
 }
 
-bool program_prepend(struct program *program, struct program *first, uint32_t input,
-                     const uint32_t *renumber)
+enum lm_status program_prepend(struct program *program, struct program *first, uint32_t input,
+                               const uint32_t *renumber)
 {
     uint32_t length = first->length + program->length;
+    enum lm_status status = LM_NOMEM;
     if (length > PROGRAM_MAX_LENGTH)
-        return false;
+        return LM_LIMIT;
     struct instruction *code = malloc(length * sizeof *code);
     float **owned = malloc((first->n_owned + program->n_owned + 1) * sizeof *owned);
     if (!code || !owned)
@@ -77,7 +78,8 @@ bool program_prepend(struct program *program, struct program *first, uint32_t in
             else
                 renumber_second(operand, first->length, input);
         }
-    if (!fits(code, length))
+    status = check_slots(code, length);
+    if (status != LM_OK)
         goto failed;
     size_t n_owned = 0;
     for (size_t i = 0; i < first->n_owned; i++)
@@ -92,11 +94,11 @@ bool program_prepend(struct program *program, struct program *first, uint32_t in
     *first = (struct program){0};
     *program = (struct program){
         .length = length, .code = code, .n_owned = n_owned, .owned = owned, .by_sample = by_sample};
-    return true;
+    return LM_OK;
 failed:
     free(code);
     free(owned);
-    return false;
+    return status;
 }
 
 static uint32_t last_use(const struct program *program, uint32_t temporary)

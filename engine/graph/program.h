@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "kernels/kernels.h"
+#include "layermask/status.h"
 
 enum operand_kind {
     OPERAND_NONE,
@@ -54,10 +55,10 @@ bool program_append(struct program *program, const struct instruction *instructi
 bool program_own(struct program *program, float *data);
 
 /* Puts `first` before `program`; every use of the program's input `input` becomes first's result,
- * first's input i becomes input renumber[i].  first is left empty.  False: out of memory, or too
- * long. */
-bool program_prepend(struct program *program, struct program *first, uint32_t input,
-                     const uint32_t *renumber);
+ * first's input i becomes input renumber[i].  first is left empty.  LM_LIMIT (too long, or too many
+ * results at once) and LM_NOMEM leave both as they were. */
+enum lm_status program_prepend(struct program *program, struct program *first, uint32_t input,
+                               const uint32_t *renumber);
 
 /* Assigns slots by liveness; false if more than PROGRAM_MAX_SLOTS are needed.  No instruction
  * writes where it reads: an operand of one float a row would be overwritten by a whole row. */

@@ -50,6 +50,7 @@ struct run {
     int32_t **maps;    /* of plan->maps: cells, sample after sample */
     bool *map_ready;   /* filled for this run */
     uint8_t *bytes[5]; /* scratch of mask planning, plan->max_sites each */
+    float *zeros;      /* a row of zeros, plan->widest floats */
     uint8_t *scratch;  /* of the threads, plan->scratch bytes each */
     const struct lm_parallel *pool;
     struct lm_run_stats stats;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "kernels/kernels.h"
+#include "kernels/product.h"
 
 enum { STRIP = 64 };
 
@@ -335,6 +336,8 @@ static void row_op(enum pointwise op, float *target, const float *a, size_t rows
 
 const struct kernels KERNELS_TABLE = {
     .name = KERNELS_NAME,
+    .lanes = LANES,
+    .multiply = multiply,
     .gather = gather,
     .depthwise = depthwise,
     .max_pool = max_pool,

@@ -73,8 +73,28 @@ struct windows {
     const float *border; /* row for MAP_BORDER; may be NULL if the map has none */
 };
 
+/* Product of rows with weights: target[r][c] = min(max(bias[c] + sum over t and k of
+ * source[r * taps + t][k] * weights[t * depth + k][c] + residual[r][c], low), high).
+ * weights: from kernels_pack.  bias: columns floats, and KERNELS_SLACK more that may be anything.
+ */
+struct product {
+    uint32_t taps, depth, columns;
+    const float *const *source; /* rows x taps pointers to depth floats */
+    const float *weights, *bias;
+    const float *residual; /* NULL: none */
+    size_t residual_stride;
+    float low, high;
+    float *target;
+    size_t target_stride;
+};
+
+enum { KERNELS_SLACK = 32 };
+
 struct kernels {
     const char *name;
+    uint32_t lanes; /* floats of a vector */
+
+    void (*multiply)(const struct product *product, size_t rows);
 
     /* target[r][t][c] = source row of (r, t), channels floats each. */
     void (*gather)(float *target, const struct windows *windows, size_t rows, uint32_t channels);
@@ -111,6 +131,13 @@ struct kernels {
     void (*row_op)(enum pointwise op, float *target, const float *a, size_t rows, uint32_t channels,
                    const float *p);
 };
+
+/* Floats that a matrix of depth x columns takes when packed for this table, and its packing from
+ * row-major order: panels of two vectors of columns (a last one of one vector if that is enough),
+ * in each the rows one after the other, zeros beyond the columns. */
+size_t kernels_packed_floats(const struct kernels *kernels, size_t depth, uint32_t columns);
+void kernels_pack(const struct kernels *kernels, const float *matrix, size_t depth,
+                  uint32_t columns, float *packed);
 
 /* The table for this machine; the portable one if `portable`. */
 const struct kernels *kernels_choose(bool portable);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "ops/building.h"
 
 static int64_t aligned_dim(const int64_t *dims, uint32_t rank, uint32_t axis, uint32_t out_rank)
@@ -27,6 +28,26 @@ static enum lm_status merge_dims(struct building *b, const int64_t *dims, uint32
     return LM_OK;
 }
 
+/* Whether rows can be made of the shape that the operands have together. */
+static enum lm_status check_shape(struct building *b, const struct view *lead,
+                                  const struct part *parts, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (parts[i].constant &&
+            aligned_dim(parts[i].constant->dims, parts[i].constant->rank, 0, b->shape.rank) != 1)
+            return REFUSE(b->l, "a constant with a batch of its own");
+    size_t width = 1;
+    for (uint32_t a = 0; a < b->shape.rank; a++) {
+        if (b->shape.dims[a] < 1)
+            return REFUSE(b->l, "an empty constant");
+        if (!view_axis_is_place(b->l->graph, lead, a) &&
+            (!size_mul(width, (size_t)b->shape.dims[a], &width) || width > GRAPH_MAX_CHANNELS))
+            return lm_fail(b->l->error, LM_LIMIT, "a result of more than %d channels",
+                           GRAPH_MAX_CHANNELS);
+    }
+    return LM_OK;
+}
+
 /* Rank, places and dims of the result: those of the spatial operands, or of the views. */
 static enum lm_status find_shape(struct building *b, const struct part *parts, size_t n)
 {
@@ -43,7 +64,9 @@ static enum lm_status find_shape(struct building *b, const struct part *parts, s
         if (v && view_has_border(v))
             return REFUSE(b->l, "a padded border may only enter a Conv or pool");
     }
-    if (!lead || lead->rank != rank)
+    if (!lead)
+        return REFUSE(b->l, "no operand is computed from the image");
+    if (lead->rank != rank)
         return REFUSE(b->l, "operands of different rank");
     b->shape = *lead;
     for (size_t i = 0; i < n; i++) {
@@ -53,9 +76,7 @@ static enum lm_status find_shape(struct building *b, const struct part *parts, s
         if (status != LM_OK)
             return status;
     }
-    if (b->shape.dims[0] != lead->dims[0])
-        return REFUSE(b->l, "a constant with a batch of its own");
-    return LM_OK;
+    return check_shape(b, lead, parts, n);
 }
 
 size_t building_width(const struct building *b)

@@ -1,8 +1,8 @@
 /* Convolutions, fully connected layers and channel-last MatMul: masks, demand and execution.
  *
- * Rows of all samples are stacked.  A block of output rows is gathered into one matrix (not for
- * 1x1, whose input rows are that matrix), multiplied by the weights, and finished (bias, residual,
- * activation, program) before the next block, while it is in the cache.
+ * Rows of all samples are stacked.  A block of output rows is multiplied where its sources stand: a
+ * pointer for each tap of each row, to a visible row, a neighbour-padded one or zeros.  Bias,
+ * residual and activation happen in registers, a longer program while the block is in the cache.
  * Layer masking (Balasubramanian and Feizi, ICCV 2023): windows see visible cells and, for the ring
  * around them, neighbour-padded ones; as many rounds as the kernel is wide.
  */
@@ -13,7 +13,13 @@
 #include "graph/sites.h"
 #include "ops/ops.h"
 
-enum { GATHER_FLOATS = 1 << 20, MIN_ROWS = 128, MAX_ROWS = 512 };
+enum {
+    BLOCK_FLOATS = 1 << 16,
+    MIN_ROWS = 48,
+    MAX_ROWS = 240,
+    TILE_MULTIPLE = 12,
+    GATHER_BELOW = 16
+};
 
 static const struct value *output_of(const struct run *run, const struct step *step)
 {
@@ -101,9 +107,12 @@ static bool conv_reads_masked(const struct graph *graph, const struct step *step
 
 /* ---- execution */
 
-static uint32_t depth_of(const struct conv *conv)
+/* A step is computed in blocks of rows whose size depends on the step alone, so that results do not
+ * depend on threads: few enough that their sources stay in the L2 cache, in whole tiles. */
+static uint32_t block_rows(const struct conv *conv)
 {
-    return window_taps(&conv->window) * conv->block_in;
+    uint32_t rows = BLOCK_FLOATS / conv->in_channels / TILE_MULTIPLE * TILE_MULTIPLE;
+    return rows < MIN_ROWS ? MIN_ROWS : rows > MAX_ROWS ? MAX_ROWS : rows;
 }
 
 static bool is_single_tap(const struct window *w)
@@ -113,16 +122,18 @@ static bool is_single_tap(const struct window *w)
            !w->pad_left;
 }
 
-static uint32_t block_rows(const struct conv *conv)
+/* Rows of few channels (a picture's) are gathered, so that the inner loop of the product is long.
+ */
+static bool is_gathered(const struct conv *conv)
 {
-    uint32_t rows = GATHER_FLOATS / depth_of(conv);
-    rows = rows < MIN_ROWS ? MIN_ROWS : rows > MAX_ROWS ? MAX_ROWS : rows;
-    return conv->depthwise ? MIN_ROWS : rows;
+    return !conv->depthwise && window_taps(&conv->window) > 1 && conv->block_in < GATHER_BELOW;
 }
 
-/* Scratch of a thread: gathered matrix, copied residual rows, window origins, offsets, program. */
+/* Scratch of a thread. */
 struct conv_scratch {
-    float *matrix, *residual;
+    float *matrix;        /* rows gathered, or copied from other sites */
+    float *residual;      /* rows copied from other sites */
+    const float **source; /* pointers to rows, taps for each row */
     int64_t *origin;
     int32_t *offset;
     uint8_t *program;
@@ -136,18 +147,21 @@ static size_t round_up(size_t bytes)
 static size_t lay_out(const struct step *step, uint8_t *base, struct conv_scratch *out)
 {
     const struct conv *conv = &step->conv;
-    size_t rows = block_rows(conv), used = 0;
-    size_t matrix = conv->depthwise ? 0 : rows * depth_of(conv) * sizeof(float);
-    size_t residual =
-        conv->residual == GRAPH_NO_VALUE ? 0 : rows * conv->out_channels * sizeof(float);
+    size_t rows = block_rows(conv), taps = window_taps(&conv->window), used = 0;
+    size_t width = is_gathered(conv) ? taps * conv->block_in
+                   : conv->pointwise ? conv->in_channels
+                                     : 0;
     out->matrix = (float *)(void *)(base + used);
-    used += round_up(matrix);
+    used += round_up(rows * width * sizeof(float));
     out->residual = (float *)(void *)(base + used);
-    used += round_up(residual);
+    if (conv->residual != GRAPH_NO_VALUE)
+        used += round_up(rows * conv->out_channels * sizeof(float));
+    out->source = (const float **)(void *)(base + used);
+    used += round_up(rows * taps * sizeof *out->source);
     out->origin = (int64_t *)(void *)(base + used);
-    used += round_up(rows * sizeof(int64_t));
+    used += round_up(rows * sizeof *out->origin);
     out->offset = (int32_t *)(void *)(base + used);
-    used += round_up(window_taps(&conv->window) * sizeof(int32_t));
+    used += round_up(taps * sizeof *out->offset);
     out->program = base + used;
     return used;
 }
@@ -159,7 +173,7 @@ static size_t conv_scratch(const struct graph *graph, const struct step *step)
     return lay_out(step, nowhere, &unused) + round_up(program_scratch(graph, step));
 }
 
-/* The input rows can be multiplied where they stand. */
+/* The rows of the input are the rows that the product needs. */
 static bool is_direct(struct run *run, const struct step *step)
 {
     const struct conv *conv = &step->conv;
@@ -171,79 +185,143 @@ static bool is_direct(struct run *run, const struct step *step)
            run_same_rows(run, in, step->output);
 }
 
-static void multiply_direct(struct run *run, const struct step *step, uint32_t first, uint32_t rows,
-                            const float *source, float *target)
-{
-    const struct conv *conv = &step->conv;
-    (void)run;
-    (void)first;
-    for (uint32_t b = 0; b < conv->blocks; b++)
-        kernels_gemm(target + (size_t)b * conv->block_out, conv->out_channels,
-                     source + (size_t)b * conv->block_in, conv->in_channels,
-                     conv->weights + (size_t)b * conv->block_in * conv->block_out, conv->block_out,
-                     rows, conv->block_out, conv->block_in);
-}
+/* One block on its way: `rows` rows of the output from row `first`, stored at target. */
+struct block {
+    struct run *run;
+    const struct step *step;
+    uint32_t first, rows;
+    float *target;
+    const float *residual; /* of the block's first row; NULL: none */
+    struct conv_scratch scratch;
+};
 
-static void multiply_gathered(struct run *run, const struct step *step, struct windows *windows,
-                              uint32_t rows, float *matrix, float *target)
+/* All groups of a block; p->source points at rows of group 0's channels. */
+static void multiply_groups(const struct block *b, struct product *p, size_t n_pointers)
 {
-    const struct conv *conv = &step->conv;
-    uint32_t depth = depth_of(conv);
-    const float *source = windows->source, *border = windows->border;
-    for (uint32_t b = 0; b < conv->blocks; b++) {
-        windows->source = source + (size_t)b * conv->block_in;
-        windows->border = border ? border + (size_t)b * conv->block_in : NULL;
-        run->kernels->gather(matrix, windows, rows, conv->block_in);
-        kernels_gemm(target + (size_t)b * conv->block_out, conv->out_channels, matrix, depth,
-                     conv->weights + (size_t)b * depth * conv->block_out, conv->block_out, rows,
-                     conv->block_out, depth);
+    const struct conv *conv = &b->step->conv;
+    for (uint32_t g = 0; g < conv->blocks; g++) {
+        size_t column = (size_t)g * conv->block_out;
+        p->weights = conv->weights + g * conv->block_floats;
+        p->bias = conv->bias + column;
+        p->residual = b->residual ? b->residual + column : NULL;
+        p->target = b->target + column;
+        b->run->kernels->multiply(p, b->rows);
+        for (size_t i = 0; i < n_pointers && conv->blocks > 1; i++)
+            if (b->scratch.source[i] != b->run->zeros)
+                b->scratch.source[i] += conv->block_in;
     }
 }
 
-static void finish(struct run *run, const struct step *step, uint32_t first, uint32_t rows,
-                   float *target, const struct conv_scratch *scratch)
+static struct product new_product(const struct block *b, uint32_t taps, uint32_t depth)
 {
-    const struct conv *conv = &step->conv;
-    const float *residual = NULL;
-    if (conv->residual != GRAPH_NO_VALUE) {
-        uint32_t in = step->inputs[conv->residual];
-        residual = rows_at_sites(run, in, step->output, run_same_rows(run, in, step->output), first,
-                                 rows, scratch->residual);
-    }
-    run->kernels->epilogue(target, rows, conv->out_channels, conv->bias, residual, conv->low,
-                           conv->high);
-    if (step->program.length)
-        program_run(run, step, first, rows, target, target, scratch->program);
+    const struct conv *conv = &b->step->conv;
+    return (struct product){.taps = taps,
+                            .depth = depth,
+                            .columns = conv->block_out,
+                            .source = b->scratch.source,
+                            .residual_stride = conv->out_channels,
+                            .low = conv->low,
+                            .high = conv->high,
+                            .target_stride = conv->out_channels};
 }
 
-static void conv_block(struct run *run, const struct step *step, uint32_t block, uint8_t *base)
+/* Rows that stand one after the other. */
+static void multiply_rows(const struct block *b, const float *source, size_t stride)
+{
+    struct product p = new_product(b, 1, b->step->conv.block_in);
+    for (uint32_t r = 0; r < b->rows; r++)
+        b->scratch.source[r] = source + r * stride;
+    multiply_groups(b, &p, b->rows);
+}
+
+static void multiply_windows(const struct block *b, const struct windows *w)
+{
+    struct product p = new_product(b, w->taps, b->step->conv.block_in);
+    const float **source = b->scratch.source;
+    for (uint32_t r = 0; r < b->rows; r++)
+        for (uint32_t t = 0; t < w->taps; t++) {
+            int32_t row = w->map[w->origin[r] + w->offset[t]];
+            *source++ = (uint32_t)row < (uint32_t)w->limit
+                            ? w->source + (size_t)row * w->source_stride
+                        : row == MAP_BORDER ? w->border
+                                            : b->run->zeros;
+        }
+    multiply_groups(b, &p, (size_t)b->rows * w->taps);
+}
+
+static void multiply_gathered(const struct block *b, struct windows *w)
+{
+    const struct conv *conv = &b->step->conv;
+    uint32_t depth = w->taps * conv->block_in;
+    const float *source = w->source, *border = w->border;
+    for (uint32_t g = 0; g < conv->blocks; g++) {
+        size_t column = (size_t)g * conv->block_out;
+        struct product p = new_product(b, 1, depth);
+        w->source = source + (size_t)g * conv->block_in;
+        w->border = border ? border + (size_t)g * conv->block_in : NULL;
+        b->run->kernels->gather(b->scratch.matrix, w, b->rows, conv->block_in);
+        for (uint32_t r = 0; r < b->rows; r++)
+            b->scratch.source[r] = b->scratch.matrix + (size_t)r * depth;
+        p.weights = conv->weights + g * conv->block_floats;
+        p.bias = conv->bias + column;
+        p.residual = b->residual ? b->residual + column : NULL;
+        p.target = b->target + column;
+        b->run->kernels->multiply(&p, b->rows);
+    }
+}
+
+static void depthwise(const struct block *b, const struct windows *w)
+{
+    const struct conv *conv = &b->step->conv;
+    b->run->kernels->depthwise(b->target, w, b->rows, conv->out_channels, conv->weights);
+    b->run->kernels->epilogue(b->target, b->rows, conv->out_channels, conv->bias, b->residual,
+                              conv->low, conv->high);
+}
+
+static void multiply_block(const struct block *b)
+{
+    const struct conv *conv = &b->step->conv;
+    uint32_t in = b->step->inputs[0];
+    if (is_direct(b->run, b->step)) {
+        const float *rows = b->run->states[in].rows + (size_t)b->first * conv->in_channels;
+        multiply_rows(b, rows, conv->in_channels);
+        return;
+    }
+    if (conv->pointwise) {
+        multiply_rows(
+            b,
+            rows_at_sites(b->run, in, b->step->output, false, b->first, b->rows, b->scratch.matrix),
+            conv->in_channels);
+        return;
+    }
+    struct windows windows;
+    run_windows(b->run, b->step, &conv->window, b->first, b->rows, conv->window.kernel_width,
+                b->scratch.origin, b->scratch.offset, &windows);
+    windows.border = conv->border;
+    if (conv->depthwise)
+        depthwise(b, &windows);
+    else if (is_gathered(conv))
+        multiply_gathered(b, &windows);
+    else
+        multiply_windows(b, &windows);
+}
+
+static void conv_block(struct run *run, const struct step *step, uint32_t index, uint8_t *base)
 {
     const struct conv *conv = &step->conv;
     const struct value_state *out = &run->states[step->output];
-    struct conv_scratch scratch;
-    lay_out(step, base, &scratch);
-    uint32_t most = block_rows(conv), first = block * most;
-    uint32_t rows = out->n_rows - first < most ? out->n_rows - first : most;
-    float *target = out->rows + (size_t)first * conv->out_channels;
-    const struct value_state *in = &run->states[step->inputs[0]];
-    if (is_direct(run, step)) {
-        multiply_direct(run, step, first, rows, in->rows + (size_t)first * conv->in_channels,
-                        target);
-    } else if (conv->pointwise) {
-        const float *source =
-            rows_at_sites(run, step->inputs[0], step->output, false, first, rows, scratch.matrix);
-        multiply_direct(run, step, first, rows, source, target);
-    } else {
-        struct windows windows;
-        run_windows(run, step, &conv->window, first, rows, conv->window.kernel_width,
-                    scratch.origin, scratch.offset, &windows);
-        windows.border = conv->border;
-        if (conv->depthwise)
-            run->kernels->depthwise(target, &windows, rows, conv->out_channels, conv->weights);
-        else
-            multiply_gathered(run, step, &windows, rows, scratch.matrix, target);
+    struct block b = {.run = run, .step = step, .first = index * block_rows(conv)};
+    lay_out(step, base, &b.scratch);
+    b.rows = out->n_rows - b.first < block_rows(conv) ? out->n_rows - b.first : block_rows(conv);
+    b.target = out->rows + (size_t)b.first * conv->out_channels;
+    if (conv->residual != GRAPH_NO_VALUE) {
+        uint32_t in = step->inputs[conv->residual];
+        b.residual = rows_at_sites(run, in, step->output, run_same_rows(run, in, step->output),
+                                   b.first, b.rows, b.scratch.residual);
     }
-    finish(run, step, first, rows, target, &scratch);
+    multiply_block(&b);
+    if (step->program.length)
+        program_run(run, step, b.first, b.rows, b.target, b.target, b.scratch.program);
 }
 
 /* What the blocks share must be there before they run in parallel. */
@@ -251,7 +329,8 @@ static void prepare(struct run *run, const struct step *step)
 {
     uint32_t in = step->inputs[0];
     for (uint32_t i = 0; i < step->n_inputs; i++)
-        if ((i > 0 || step->conv.pointwise) && !run_same_rows(run, step->inputs[i], step->output))
+        if ((i > 0 || step->conv.pointwise) && run->states[step->inputs[i]].demand &&
+            !run_same_rows(run, step->inputs[i], step->output))
             run_site_map(run, step->inputs[i]);
     if (run->states[in].demand && !step->conv.pointwise && !is_direct(run, step)) {
         run_pad_map(run, step->conv.window.map);

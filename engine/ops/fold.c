@@ -24,6 +24,12 @@ enum lm_status folding_shape(struct folding *f, enum onnx_type type, uint32_t ra
             count > f->l->graph->limits.max_elements)
             return lm_fail(f->l->error, LM_LIMIT, "a constant of more than %" PRIu64 " numbers",
                            f->l->graph->limits.max_elements);
+    uint64_t bytes = (uint64_t)count * folding_element_bytes(type);
+    if (bytes > f->l->graph->limits.max_bytes - f->l->folded_bytes)
+        return lm_fail(f->l->error, LM_LIMIT,
+                       "constants folded so far need more than the limit of %" PRIu64 " bytes",
+                       f->l->graph->limits.max_bytes);
+    f->l->folded_bytes += bytes;
     f->out = (struct onnx_tensor){.type = type, .rank = rank, .count = count};
     if (rank)
         memcpy(f->out.dims, dims, rank * sizeof *dims);
@@ -97,6 +103,7 @@ static enum lm_status fold_constant(struct folding *f)
     const struct onnx_attribute *a = &node->attributes[0];
     int64_t n = (int64_t)a->n;
     enum lm_status status;
+    char text[ONNX_QUOTE];
     switch (a->kind) {
     case ONNX_ATTR_TENSOR:
         f->in[0] = &a->tensor;
@@ -118,7 +125,7 @@ static enum lm_status fold_constant(struct folding *f)
         if ((status = folding_shape(f, ONNX_FLOAT, 1, &n)) == LM_OK && n)
             memcpy(f->out.f, a->floats, a->n * sizeof *a->floats);
         return status;
-    default: return REFUSE(f->l, "a Constant with attribute %.60s", a->name);
+    default: return REFUSE(f->l, "a Constant with attribute %s", onnx_quote(a->name, text));
     }
 }
 
@@ -128,6 +135,8 @@ static enum lm_status fold_shape(struct folding *f)
     if (!symbol)
         return folding_need(f, 1);
     bool view = symbol->kind == SYMBOL_VIEW;
+    if (!view && symbol->kind != SYMBOL_CONSTANT)
+        return folding_need(f, 1);
     if (view && view_has_border(&symbol->view))
         return REFUSE(f->l, "a padded border that meets Shape");
     int64_t rank = view ? symbol->view.rank : symbol->tensor.rank;
@@ -170,7 +179,9 @@ static enum lm_status fold_range(struct folding *f)
         if (f->in[i]->type != ONNX_INT64 || f->in[i]->count != 1)
             return REFUSE(f->l, "a Range of other than integers");
     int64_t start = f->in[0]->i[0], end = f->in[1]->i[0], step = f->in[2]->i[0], n = 0;
-    if (step == 0 || llabs(start) > INT32_MAX || llabs(end) > INT32_MAX || llabs(step) > INT32_MAX)
+    bool small = start >= -INT32_MAX && start <= INT32_MAX && end >= -INT32_MAX &&
+                 end <= INT32_MAX && step >= -INT32_MAX && step <= INT32_MAX;
+    if (step == 0 || !small)
         return lm_fail(f->l->error, LM_CORRUPT, "a Range beyond its limits");
     if (step > 0 ? end > start : end < start)
         n = (end - start + step + (step > 0 ? -1 : 1)) / step;

@@ -17,8 +17,8 @@ static int64_t combine_ints(const char *op, int64_t x, int64_t y)
         return __builtin_mul_overflow(x, y, &result) ? INT64_MAX : result;
     if (!strcmp(op, "Div"))
         return y == 0 || (x == INT64_MIN && y == -1) ? 0 : x / y;
-    if (!strcmp(op, "Mod"))
-        return y == 0 || y == -1 ? 0 : ((x % y) + y) % y;
+    if (!strcmp(op, "Mod")) /* has the sign of y */
+        return y == 0 || y == -1 ? 0 : x % y != 0 && (x % y < 0) != (y < 0) ? x % y + y : x % y;
     if (!strcmp(op, "Equal"))
         return x == y;
     if (!strcmp(op, "Greater"))

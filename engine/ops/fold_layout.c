@@ -38,7 +38,7 @@ enum lm_status fold_gather(struct folding *f)
         inner *= a > axis ? (size_t)in->dims[a] : 1;
     }
     enum lm_status status = folding_shape(f, in->type, rank, dims);
-    for (size_t o = 0; o < outer && status == LM_OK; o++)
+    for (size_t o = 0; o < outer && f->out.count && status == LM_OK; o++)
         for (size_t k = 0; k < index->count; k++) {
             int64_t at = index->i[k] < 0 ? index->i[k] + (int64_t)extent : index->i[k];
             if (at < 0 || at >= (int64_t)extent)
@@ -53,7 +53,7 @@ enum lm_status fold_gather(struct folding *f)
 
 enum lm_status fold_concat(struct folding *f)
 {
-    if (folding_need(f, f->n) != LM_OK || f->n == 0)
+    if (folding_need(f, f->n ? f->n : 1) != LM_OK)
         return LM_CORRUPT;
     const struct onnx_tensor *first = f->in[0];
     int64_t axis = attribute_int(f->node, "axis", 0), dims[ONNX_MAX_RANK];
@@ -72,11 +72,12 @@ enum lm_status fold_concat(struct folding *f)
             if (f->in[i]->rank != first->rank || f->in[i]->type != first->type ||
                 (a != axis && f->in[i]->dims[a] != first->dims[a]))
                 return lm_fail(f->l->error, LM_CORRUPT, "constants of different shape or type");
-        dims[axis] += f->in[i]->dims[axis];
+        if (__builtin_add_overflow(dims[axis], f->in[i]->dims[axis], &dims[axis]))
+            return lm_fail(f->l->error, LM_LIMIT, "constants of too many numbers");
     }
     enum lm_status status = folding_shape(f, first->type, first->rank, dims);
     size_t to = 0;
-    for (size_t o = 0; o < outer && status == LM_OK; o++)
+    for (size_t o = 0; o < outer && f->out.count && status == LM_OK; o++)
         for (size_t i = 0; i < f->n; i++) {
             size_t n = (size_t)f->in[i]->dims[axis] * inner;
             for (size_t j = 0; j < n; j++)
@@ -121,8 +122,10 @@ enum lm_status fold_transpose(struct folding *f)
     const struct onnx_attribute *perm = onnx_attribute_find(f->node, "perm");
     int64_t dims[ONNX_MAX_RANK], from[ONNX_MAX_RANK];
     uint32_t seen = 0;
+    if (perm && (perm->kind != ONNX_ATTR_INTS || perm->n != in->rank))
+        return lm_fail(f->l->error, LM_CORRUPT, "perm is no permutation");
     for (uint32_t a = 0; a < in->rank; a++) {
-        from[a] = perm && perm->n == in->rank ? perm->ints[a] : (int64_t)in->rank - 1 - a;
+        from[a] = perm ? perm->ints[a] : (int64_t)in->rank - 1 - a;
         if (from[a] < 0 || from[a] >= (int64_t)in->rank || (seen >> from[a] & 1))
             return lm_fail(f->l->error, LM_CORRUPT, "perm is no permutation");
         seen |= 1u << from[a];
@@ -151,8 +154,11 @@ enum lm_status fold_squeeze(struct folding *f)
     bool adds = !strcmp(f->node->op, "Unsqueeze");
     const int64_t *axes;
     size_t n;
-    if (folding_need(f, 1) != LM_OK || setting_ints(f->l, f->node, "axes", 1, &axes, &n) != LM_OK)
+    if (folding_need(f, 1) != LM_OK)
         return LM_CORRUPT;
+    enum lm_status status = setting_ints(f->l, f->node, "axes", 1, &axes, &n);
+    if (status != LM_OK)
+        return status;
     const struct onnx_tensor *in = f->in[0];
     bool all = n == SIZE_MAX;
     int64_t dims[2 * ONNX_MAX_RANK], total = (int64_t)in->rank + (adds && !all ? (int64_t)n : 0);
@@ -171,7 +177,7 @@ enum lm_status fold_squeeze(struct folding *f)
         else if (all ? in->dims[a] != 1 : !(marked >> a & 1))
             dims[rank++] = in->dims[a];
     }
-    enum lm_status status = folding_shape(f, in->type, rank, dims);
+    status = folding_shape(f, in->type, rank, dims);
     if (status == LM_OK && f->out.count != in->count)
         return lm_fail(f->l->error, LM_CORRUPT, "an axis that is not 1");
     if (status == LM_OK)

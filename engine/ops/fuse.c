@@ -50,30 +50,33 @@ static void drop_input(struct step *step, uint32_t index)
     step->n_inputs--;
 }
 
-/* Takes the pointwise step that makes input k of `step` into it. */
-static bool absorb_pointwise(struct step *step, uint32_t k, struct step *first, uint32_t *uses)
+/* Takes the pointwise step that makes input k of `step` into it; LM_LIMIT if both do not fit
+ * together.  On failure `step` is as it was. */
+static enum lm_status absorb_pointwise(struct step *step, uint32_t k, struct step *first, uint32_t *uses)
 {
     uint32_t renumber[2 * PROGRAM_MAX_LENGTH];
     uint32_t before = step->n_inputs;
     if (first->n_inputs > sizeof renumber / sizeof *renumber ||
         before + first->n_inputs > STEP_MAX_INPUTS)
-        return false;
-    for (uint32_t i = 0; i < first->n_inputs; i++)
-        if (!graph_step_add_input(step, first->inputs[i], &renumber[i]))
-            return false;
-    if (!program_prepend(&step->program, &first->program, k, renumber)) {
+        return LM_LIMIT;
+    enum lm_status status = LM_OK;
+    for (uint32_t i = 0; i < first->n_inputs && status == LM_OK; i++)
+        status = graph_step_add_input(step, first->inputs[i], &renumber[i]) ? LM_OK : LM_NOMEM;
+    if (status == LM_OK)
+        status = program_prepend(&step->program, &first->program, k, renumber);
+    if (status != LM_OK) {
         step->n_inputs = before;
-        return false;
+        return status;
     }
     for (uint32_t i = 0; i < first->n_inputs; i++)
         uses[first->inputs[i]] -= renumber[i] < before;
     uses[step->inputs[k]] = 0;
     drop_input(step, k);
     first->dead = true;
-    return true;
+    return LM_OK;
 }
 
-static void fuse_pointwise(struct graph *graph, uint32_t *uses)
+static enum lm_status fuse_pointwise(struct graph *graph, uint32_t *uses)
 {
     for (size_t i = graph->n_steps; i-- > 0;) {
         struct step *step = &graph->steps[i];
@@ -84,12 +87,13 @@ static void fuse_pointwise(struct graph *graph, uint32_t *uses)
             bool fits = first && first->kind == &step_pointwise && !first->dead &&
                         uses[step->inputs[k]] == 1 &&
                         same_sites(&graph->values[step->output], &graph->values[first->output]);
-            if (fits && absorb_pointwise(step, k, first, uses))
-                k = 0;
-            else
-                k++;
+            enum lm_status status = fits ? absorb_pointwise(step, k, first, uses) : LM_LIMIT;
+            if (status == LM_NOMEM)
+                return status;
+            k = status == LM_OK ? 0 : k + 1;
         }
     }
+    return LM_OK;
 }
 
 static bool is_input(const struct operand *operand, uint32_t index)
@@ -237,9 +241,9 @@ enum lm_status graph_fuse(struct graph *graph, struct lm_error *error)
     if (!uses)
         return lm_fail(error, LM_NOMEM, "out of memory for fusion");
     drop_unused(graph, uses);
-    fuse_pointwise(graph, uses);
+    enum lm_status status = fuse_pointwise(graph, uses);
     free(uses);
-    uses = use_counts(graph);
+    uses = status == LM_OK ? use_counts(graph) : NULL;
     if (!uses)
         return lm_fail(error, LM_NOMEM, "out of memory for fusion");
     bool fused = fuse_into_convs(graph, uses);

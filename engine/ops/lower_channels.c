@@ -166,6 +166,9 @@ static enum lm_status lower_gather(struct lowering *l, const struct onnx_node *n
     enum lm_status status = channel_axis(l, node, x, 0, &axis);
     if (status != LM_OK)
         return status;
+    if (index->count > GRAPH_MAX_CHANNELS)
+        return lm_fail(l->error, LM_LIMIT, "%zu channels (1 to %d)", index->count,
+                       GRAPH_MAX_CHANNELS);
     int64_t extent = x->dims[axis], *list = array_alloc(index->count, sizeof *list);
     if (!list)
         return lm_fail(l->error, LM_NOMEM, "out of memory for channels");

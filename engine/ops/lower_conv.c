@@ -1,4 +1,5 @@
-/* Conv, Gemm and MatMul nodes become conv steps; their weights are packed for the products. */
+/* Conv, Gemm and MatMul nodes become conv steps; their weights are packed for the products when
+ * nothing is folded into them any more. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
@@ -10,11 +11,12 @@
 /* Columns of a product below which merging groups pays although it multiplies zeros. */
 enum { MIN_COLUMNS = 16 };
 
-static void choose_blocks(struct conv *conv)
+/* Pooled features have no sites for the depthwise loop: there, it is a product like any other. */
+static void choose_blocks(struct conv *conv, bool spatial)
 {
     uint32_t in = conv->in_channels / conv->groups, out = conv->out_channels / conv->groups;
     uint32_t merged = 1;
-    conv->depthwise = in == 1 && out == 1 && conv->groups > 1;
+    conv->depthwise = spatial && in == 1 && out == 1 && conv->groups > 1;
     while (!conv->depthwise && out * merged < MIN_COLUMNS && conv->groups % (merged * 2) == 0)
         merged *= 2;
     conv->blocks = conv->groups / merged;
@@ -22,8 +24,8 @@ static void choose_blocks(struct conv *conv)
     conv->block_out = out * merged;
 }
 
-/* Index of weight (tap, input channel of the group, output channel) in the packed array. */
-static size_t packed_index(const struct conv *conv, uint32_t tap, uint32_t in, uint32_t out)
+/* Index of weight (tap, input channel of the group, output channel) in the matrices. */
+static size_t matrix_index(const struct conv *conv, uint32_t tap, uint32_t in, uint32_t out)
 {
     uint32_t taps = window_taps(&conv->window);
     if (conv->depthwise)
@@ -35,7 +37,7 @@ static size_t packed_index(const struct conv *conv, uint32_t tap, uint32_t in, u
     return ((size_t)block * taps * conv->block_in + row) * conv->block_out + column;
 }
 
-static size_t packed_count(const struct conv *conv)
+static size_t matrix_count(const struct conv *conv)
 {
     size_t taps = window_taps(&conv->window);
     if (conv->depthwise)
@@ -44,20 +46,21 @@ static size_t packed_count(const struct conv *conv)
 }
 
 /* weights: [out][in / groups][taps], as ONNX stores a Conv's. */
-static bool pack_conv(struct lowering *l, struct conv *conv, const float *weights,
-                      const struct onnx_tensor *bias)
+static bool read_weights(struct lowering *l, struct conv *conv, const float *weights,
+                         const struct onnx_tensor *bias)
 {
     uint32_t taps = window_taps(&conv->window), in = conv->in_channels / conv->groups;
-    conv->weights = graph_floats(l->graph, packed_count(conv), l->error);
-    conv->bias = graph_floats(l->graph, conv->out_channels, l->error);
+    conv->weights = graph_floats(l->graph, matrix_count(conv), l->error);
+    conv->bias = graph_floats(l->graph, conv->out_channels + KERNELS_SLACK, l->error);
     if (!conv->weights || !conv->bias)
         return false;
-    memset(conv->weights, 0, packed_count(conv) * sizeof *weights);
+    memset(conv->weights, 0, matrix_count(conv) * sizeof *weights);
+    memset(conv->bias, 0, (conv->out_channels + KERNELS_SLACK) * sizeof *conv->bias);
     for (uint32_t o = 0; o < conv->out_channels; o++) {
         conv->bias[o] = bias ? bias->f[o] : 0;
         for (uint32_t i = 0; i < in; i++)
             for (uint32_t t = 0; t < taps; t++)
-                conv->weights[packed_index(conv, t, i, o)] = *weights++;
+                conv->weights[matrix_index(conv, t, i, o)] = *weights++;
     }
     return true;
 }
@@ -163,11 +166,9 @@ static enum lm_status lower_conv(struct lowering *l, const struct onnx_node *nod
         return REFUSE(l, "a kernel larger than 1x1 on pooled features");
     if (!spatial && (conv.window.out_height != 1 || conv.window.out_width != 1))
         return REFUSE(l, "padding of pooled features");
-    choose_blocks(&conv);
-    if (!spatial && conv.depthwise)
-        return REFUSE(l, "a depthwise Conv on pooled features");
+    choose_blocks(&conv, spatial);
     conv.pointwise = !spatial;
-    if (!pack_conv(l, &conv, weights->f, bias) || !lower_border(l, &conv)) {
+    if (!read_weights(l, &conv, weights->f, bias) || !lower_border(l, &conv)) {
         free_conv(&conv);
         return l->error ? l->error->status : LM_NOMEM;
     }
@@ -198,14 +199,14 @@ static enum lm_status lower_dense(struct lowering *l, const struct onnx_node *no
     }
     struct conv conv = new_conv((uint32_t)in, (uint32_t)n, 1);
     conv.pointwise = true;
-    choose_blocks(&conv);
+    choose_blocks(&conv, false);
     conv.weights = graph_floats(l->graph, (size_t)in * (size_t)n, l->error);
-    conv.bias = graph_floats(l->graph, (size_t)n, l->error);
+    conv.bias = graph_floats(l->graph, (size_t)n + KERNELS_SLACK, l->error);
     if (!conv.weights || !conv.bias) {
         free_conv(&conv);
         return l->error ? l->error->status : LM_NOMEM;
     }
-    memset(conv.bias, 0, (size_t)n * sizeof *conv.bias);
+    memset(conv.bias, 0, ((size_t)n + KERNELS_SLACK) * sizeof *conv.bias);
     for (size_t i = 0; i < (size_t)in; i++)
         for (size_t o = 0; o < (size_t)n; o++)
             conv.weights[i * (size_t)n + o] =
@@ -270,7 +271,7 @@ bool conv_absorb_affine(struct lowering *l, const struct symbol *symbol, const f
         return false;
     struct conv *conv = &step->conv;
     size_t columns = conv->depthwise ? conv->out_channels : conv->block_out;
-    size_t rows = packed_count(conv) / columns;
+    size_t rows = matrix_count(conv) / columns;
     for (size_t r = 0; r < rows && scale; r++) {
         size_t block = conv->depthwise ? 0 : r / (rows / conv->blocks);
         for (size_t c = 0; c < columns; c++)
@@ -281,6 +282,34 @@ bool conv_absorb_affine(struct lowering *l, const struct symbol *symbol, const f
         conv->bias[o] = (float)((double)conv->bias[o] * (double)(scale ? scale[o] : 1.0f) +
                                 (double)(shift ? shift[o] : 0.0f));
     return true;
+}
+
+static enum lm_status pack(struct graph *graph, struct conv *conv, const struct kernels *kernels,
+                           struct lm_error *error)
+{
+    size_t depth = (size_t)window_taps(&conv->window) * conv->block_in;
+    size_t matrix = depth * conv->block_out;
+    size_t floats = kernels_packed_floats(kernels, depth, conv->block_out);
+    float *packed = graph_floats(graph, floats * conv->blocks, error);
+    if (!packed)
+        return error ? error->status : LM_NOMEM;
+    for (uint32_t b = 0; b < conv->blocks; b++)
+        kernels_pack(kernels, conv->weights + b * matrix, depth, conv->block_out,
+                     packed + b * floats);
+    graph_drop_floats(graph, conv->weights, matrix * conv->blocks);
+    conv->weights = packed;
+    conv->block_floats = floats;
+    return LM_OK;
+}
+
+enum lm_status graph_pack(struct graph *graph, const struct kernels *kernels,
+                          struct lm_error *error)
+{
+    enum lm_status status = LM_OK;
+    for (size_t i = 0; i < graph->n_steps && status == LM_OK; i++)
+        if (graph->steps[i].kind == &step_conv && !graph->steps[i].conv.depthwise)
+            status = pack(graph, &graph->steps[i].conv, kernels, error);
+    return status;
 }
 
 const struct onnx_rule rules_conv[] = {

@@ -43,7 +43,7 @@ enum lm_status lower_transpose(struct lowering *l, const struct onnx_node *node)
         moved[a] = strides[perm->ints[a]];
     bool identity = true;
     for (size_t c = 0; c < r.width; c++) {
-        int64_t at[GRAPH_MAX_RANK];
+        int64_t at[GRAPH_MAX_RANK] = {0};
         routing_coordinates(l->graph, &out, c, at);
         r.origins[c] = (struct origin){0, (uint32_t)routing_channel(moved, x.rank, at)};
         identity &= r.origins[c].source == c;
@@ -61,8 +61,9 @@ static enum lm_status pad_amounts(struct lowering *l, const struct onnx_node *no
 {
     const int64_t *pads, *axes;
     size_t n, n_axes;
+    char text[ONNX_QUOTE];
     if (strcmp(attribute_string(node, "mode", "constant"), "constant") != 0)
-        return REFUSE(l, "mode %.40s", attribute_string(node, "mode", ""));
+        return REFUSE(l, "mode %s", onnx_quote(attribute_string(node, "mode", ""), text));
     enum lm_status status = setting_ints(l, node, "pads", 1, &pads, &n);
     if (status == LM_OK)
         status = setting_ints(l, node, NULL, 3, &axes, &n_axes);
@@ -99,7 +100,7 @@ static enum lm_status pad_channels(struct lowering *l, const struct onnx_node *n
     size_t strides[GRAPH_MAX_RANK];
     view_strides(l->graph, x, strides);
     for (size_t c = 0; c < r.width; c++) {
-        int64_t at[GRAPH_MAX_RANK];
+        int64_t at[GRAPH_MAX_RANK] = {0};
         bool inside = true;
         routing_coordinates(l->graph, out, c, at);
         for (uint32_t a = 0; a < x->rank; a++) {
@@ -139,6 +140,8 @@ enum lm_status lower_pad(struct lowering *l, const struct onnx_node *node)
         return REFUSE(l, "a Pad along the batch");
     if (border && (view_has_border(&x) || x.row_axis != 2 || x.column_axis != 3 || x.rank != 4))
         return REFUSE(l, "two Pads in a row, or a Pad of a channel-last tensor");
+    if (channels && view_has_border(&x) && x.border.constant != constant)
+        return REFUSE(l, "channels padded with another constant than the border before");
     if (border && spatial) {
         out.border = (struct border){(uint32_t)before[2], (uint32_t)before[3], (uint32_t)after[2],
                                      (uint32_t)after[3], constant};

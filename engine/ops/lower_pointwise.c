@@ -7,8 +7,9 @@
 
 #include "ops/building.h"
 
-/* x op channels right after a Conv: into its weights. */
-static bool try_absorb(struct building *b, enum pointwise op, const struct part *parts)
+/* x op channels right after a Conv: into its weights, if *done. */
+static enum lm_status try_absorb(struct building *b, enum pointwise op, const struct part *parts,
+                                 bool *done)
 {
     const struct part *view = parts[0].view ? &parts[0] : &parts[1];
     const struct part *other = parts[0].view ? &parts[1] : &parts[0];
@@ -17,19 +18,19 @@ static bool try_absorb(struct building *b, enum pointwise op, const struct part 
         constant_has_sites(b, other->constant) ||
         (op != PW_ADD && op != PW_MUL && (swapped || (op != PW_SUB && op != PW_DIV))) ||
         memcmp(view->view->dims, b->shape.dims, b->shape.rank * sizeof *b->shape.dims) != 0)
-        return false;
+        return LM_OK;
     size_t width = building_width(b);
     float *row = malloc(width * sizeof *row);
     if (!row)
-        return false;
+        return lm_fail(b->l->error, LM_NOMEM, "out of memory for a constant");
     for (size_t c = 0; c < width; c++) {
         float x = constant_channel(b, other->constant, c);
         row[c] = op == PW_SUB ? -x : op == PW_DIV ? 1.0f / x : x;
     }
     bool scale = op == PW_MUL || op == PW_DIV;
-    bool done = conv_absorb_affine(b->l, view->symbol, scale ? row : NULL, scale ? NULL : row);
+    *done = conv_absorb_affine(b->l, view->symbol, scale ? row : NULL, scale ? NULL : row);
     free(row);
-    return done;
+    return LM_OK;
 }
 
 static enum lm_status lower_binary(struct lowering *l, const struct onnx_node *node,
@@ -39,7 +40,10 @@ static enum lm_status lower_binary(struct lowering *l, const struct onnx_node *n
     struct part parts[2];
     struct operand x, y;
     enum lm_status status = building_start(&b, l, node, parts, 2);
-    if (status == LM_OK && try_absorb(&b, op, parts))
+    bool done = false;
+    if (status == LM_OK)
+        status = try_absorb(&b, op, parts, &done);
+    if (done)
         return output_view(l, node, 0, parts[0].view ? parts[0].view : parts[1].view);
     if (status == LM_OK && (status = building_operand(&b, &parts[0], &x)) == LM_OK &&
         (status = building_operand(&b, &parts[1], &y)) == LM_OK)

@@ -28,8 +28,9 @@ struct symbol *lowering_find(struct lowering *l, const char *name)
 
 static enum lm_status declare(struct lowering *l, const char *name)
 {
+    char text[ONNX_QUOTE];
     if (lowering_find(l, name))
-        return lm_fail(l->error, LM_CORRUPT, "'%.100s' is written twice", name);
+        return lm_fail(l->error, LM_CORRUPT, "'%s' is written twice", onnx_quote(name, text));
     uint64_t h = hash_text(name);
     while (l->table[h & (l->table_size - 1)])
         h++;
@@ -238,19 +239,18 @@ void lowering_give_up(struct lowering *l, const struct onnx_node *node)
             lowering_find(l, node->outputs[i])->kind = SYMBOL_UNKNOWN;
 }
 
-enum lm_status lowering_node(struct lowering *l, const struct onnx_node *node,
-                             struct lm_error *error)
+static enum lm_status lower_node(struct lowering *l, const struct onnx_node *node)
 {
     const struct onnx_rule *rule = find_rule(node->op);
     bool constant = true, unknown = false;
-    l->error = error;
+    char op[ONNX_QUOTE];
     for (size_t i = 0; i < node->n_inputs; i++) {
         const struct symbol *symbol = input_symbol(l, node, i);
         constant &= !symbol || symbol->kind == SYMBOL_CONSTANT;
         unknown |= symbol && symbol->kind == SYMBOL_UNKNOWN;
     }
     if (!rule && !fold_supported(node->op))
-        return REFUSE(l, "operator %.60s is not supported", node->op);
+        return REFUSE(l, "operator %s is not supported", onnx_quote(node->op, op));
     if (unknown) {
         lowering_give_up(l, node);
         return LM_OK;
@@ -260,7 +260,16 @@ enum lm_status lowering_node(struct lowering *l, const struct onnx_node *node,
     if (fold_supported(node->op) && (constant || strcmp(node->op, "Shape") == 0))
         return fold_node(l, node);
     if (!rule || constant)
-        return REFUSE(l, "operator %.60s is supported on %s only", node->op,
+        return REFUSE(l, "operator %s is supported on %s only", onnx_quote(node->op, op),
                       rule ? "values computed from the image" : "constants");
     return rule->lower(l, node);
+}
+
+/* Helpers that only return a pointer or a bool have said in `error` what is wrong. */
+enum lm_status lowering_node(struct lowering *l, const struct onnx_node *node,
+                             struct lm_error *error)
+{
+    l->error = error;
+    enum lm_status status = lower_node(l, node);
+    return status != LM_OK && error->status != LM_OK ? error->status : status;
 }

@@ -36,6 +36,7 @@ struct lowering {
     struct symbol *symbols;
     uint32_t *table; /* hash table of symbol index + 1, by name */
     size_t table_size;
+    uint64_t folded_bytes; /* of constants made by folding, against limits.max_bytes */
     struct lm_error *error; /* texts have no node in them: the caller adds it */
 };
 
@@ -176,6 +177,10 @@ bool fold_supported(const char *op);
 /* Operator i of those that are only ever folded; NULL past the end. */
 const char *fold_only_name(size_t index);
 enum lm_status fold_node(struct lowering *lowering, const struct onnx_node *node);
+
+/* Packs the weights of all convs for the kernels; they cannot be changed any more. */
+enum lm_status graph_pack(struct graph *graph, const struct kernels *kernels,
+                          struct lm_error *error);
 
 /* Fusion: pointwise chains into one program, programs into the convs that feed them. */
 enum lm_status graph_fuse(struct graph *graph, struct lm_error *error);

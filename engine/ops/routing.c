@@ -65,18 +65,13 @@ static bool one_input_once(const struct routing *r, size_t *target_of, size_t in
     return true;
 }
 
-static bool find_runs(const struct graph *graph, const struct routing *r, struct channels *out)
+/* Takes spaced runs instead, if that makes fewer. */
+static bool find_spaced_runs(const struct routing *r, size_t in_width, struct channels *out)
 {
-    out->runs = array_alloc(r->width, sizeof *out->runs);
-    if (!out->runs)
-        return false;
-    out->n_runs = forward_runs(r, out->runs);
-    if (r->n_inputs != 1)
-        return true;
-    size_t in_width = graph->values[r->inputs[0]].channels;
     size_t *target_of = array_alloc(in_width, sizeof *target_of);
     struct channel_run *spaced = array_alloc(in_width, sizeof *spaced);
-    if (target_of && spaced && one_input_once(r, target_of, in_width)) {
+    bool room = target_of && spaced;
+    if (room && one_input_once(r, target_of, in_width)) {
         uint32_t n = spaced_runs(target_of, 0, in_width, spaced);
         if (n < out->n_runs) {
             memcpy(out->runs, spaced, n * sizeof *spaced);
@@ -85,7 +80,28 @@ static bool find_runs(const struct graph *graph, const struct routing *r, struct
     }
     free(target_of);
     free(spaced);
-    return true;
+    return room;
+}
+
+/* The table of runs counts against the limit once it has its final size. */
+static enum lm_status find_runs(struct lowering *l, const struct routing *r, struct channels *out)
+{
+    struct graph *graph = l->graph;
+    out->runs = array_alloc(r->width, sizeof *out->runs);
+    if (!out->runs)
+        return lm_fail(l->error, LM_NOMEM, "out of memory for channels");
+    out->n_runs = forward_runs(r, out->runs);
+    if (r->n_inputs == 1 && out->n_runs > 1 &&
+        !find_spaced_runs(r, graph->values[r->inputs[0]].channels, out))
+        return lm_fail(l->error, LM_NOMEM, "out of memory for channels");
+    size_t bytes = (out->n_runs + (size_t)1) * sizeof *out->runs;
+    if (!graph_count(graph, bytes, l->error))
+        return LM_LIMIT;
+    struct channel_run *shrunk = realloc(out->runs, bytes);
+    if (!shrunk)
+        return lm_fail(l->error, LM_NOMEM, "out of memory for channels");
+    out->runs = shrunk;
+    return LM_OK;
 }
 
 /* Adds the step of a routing and defines output i as `view` with the step's result as its value. */
@@ -99,9 +115,13 @@ enum lm_status routing_finish(struct lowering *l, const struct onnx_node *node, 
     for (size_t c = 0; c < r->width; c++)
         channels.filled |= r->origins[c].input == GRAPH_NO_VALUE;
     channels.weight = array_alloc(r->n_inputs, sizeof *channels.weight);
-    if (!channels.weight || !find_runs(l->graph, r, &channels)) {
+    enum lm_status status = channels.weight
+                                ? find_runs(l, r, &channels)
+                                : lm_fail(l->error, LM_NOMEM, "out of memory for channels");
+    if (status != LM_OK) {
         free(channels.weight);
-        return lm_fail(l->error, LM_NOMEM, "out of memory for channels");
+        free(channels.runs);
+        return status;
     }
     memcpy(channels.weight, r->weight, r->n_inputs * sizeof *r->weight);
     struct step *step = graph_add_step(l->graph, &step_channels, node->name, r->inputs, r->n_inputs,

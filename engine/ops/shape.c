@@ -190,6 +190,8 @@ static enum lm_status flatten_layout(struct lowering *l, const struct view *x, s
     uint32_t channels = view_value(l->graph, x)->channels;
     out->row_stride = (uint32_t)stride[x->row_axis];
     out->column_stride = (uint32_t)stride[x->column_axis];
+    if (!graph_count(l->graph, channels * sizeof *out->offset, l->error))
+        return LM_LIMIT;
     out->offset = array_alloc(channels, sizeof *out->offset);
     if (!out->offset)
         return lm_fail(l->error, LM_NOMEM, "out of memory for a Flatten");

@@ -57,12 +57,13 @@ static void auto_pads(struct axis *a, bool upper)
 
 static enum lm_status finish_axis(struct lowering *l, struct axis *a, const char *mode, bool ceil)
 {
+    char text[ONNX_QUOTE];
     if (!strcmp(mode, "SAME_UPPER") || !strcmp(mode, "SAME_LOWER"))
         auto_pads(a, !strcmp(mode, "SAME_UPPER"));
     else if (!strcmp(mode, "VALID"))
         a->before = a->after = 0;
     else if (strcmp(mode, "NOTSET") != 0)
-        return REFUSE(l, "auto_pad %.40s", mode);
+        return REFUSE(l, "auto_pad %s", onnx_quote(mode, text));
     uint64_t span = (uint64_t)a->dilation * (a->kernel - 1) + 1;
     uint64_t padded = (uint64_t)a->size + a->before + a->after;
     if (span > padded)
@@ -135,6 +136,9 @@ enum lm_status lower_window(struct lowering *l, const struct onnx_node *node,
     w.in_width = value->width;
     w.out_height = y.out;
     w.out_width = x.out;
+    if (w.out_height > GRAPH_MAX_SIDE || w.out_width > GRAPH_MAX_SIDE)
+        return lm_fail(l->error, LM_LIMIT, "a result of %ux%u sites (at most %d a side)",
+                       w.out_height, w.out_width, GRAPH_MAX_SIDE);
     if ((uint64_t)w.out_height * w.out_width > GRAPH_MAX_SITES)
         return lm_fail(l->error, LM_LIMIT, "a result of %ux%u sites (at most %d)", w.out_height,
                        w.out_width, GRAPH_MAX_SITES);
