@@ -95,15 +95,18 @@ static double hidden_share(const struct lm_segments *segments, const uint8_t *z,
     return sum / ((double)pixels * samples);
 }
 
-static void fill(void *context, uint32_t index, uint32_t thread, uint32_t slot,
-                 const float **planes, const struct lm_mask **visible)
+static enum lm_status fill(void *context, uint32_t index, uint32_t thread, uint32_t slot,
+                           const float **planes, const struct lm_mask **visible,
+                           struct lm_error *error)
 {
     const struct bench *bench = context;
+    (void)error;
     *planes = bench->planes;
     *visible = NULL;
     if (!bench->plain)
         sample_inputs_fill(bench->inputs, bench->z + (size_t)index * bench->segments, thread, slot,
                            planes, visible);
+    return LM_OK;
 }
 
 static enum lm_status take(void *context, uint32_t first, uint32_t n, const float *logits,
@@ -129,7 +132,8 @@ static enum lm_status measure(struct bench *bench, const struct bench_options *o
                               struct bench_result *result, struct lm_error *error)
 {
     struct progress progress;
-    struct batches_work work = {.context = bench, .fill = fill, .take = take};
+    struct batches_work work = {
+        .size = options->batch, .context = bench, .fill = fill, .take = take};
     uint64_t warm_up = (uint64_t)options->batch * options->threads;
     work.count = warm_up < options->samples ? (uint32_t)warm_up : options->samples;
     enum lm_status status = batches_run(bench->batches, &work, error);

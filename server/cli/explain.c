@@ -63,7 +63,7 @@ static enum lm_status run(struct explain_arguments *arguments, struct work *work
     progress_begin(&progress);
     arguments->options.progress = progress_update;
     arguments->options.progress_context = &progress;
-    enum lm_status status = explainer_run(&work->dir, work->batches, &work->input,
+    enum lm_status status = explainer_run(&work->dir, work->model, work->batches, &work->input,
                                           &arguments->options, &work->explained, error);
     progress_end(&progress);
     return status;

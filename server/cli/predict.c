@@ -27,7 +27,7 @@ struct work {
     struct picture_input input;
     struct lm_mask visible;
     struct pool *pool;
-    struct lm_session *session;
+    struct runner *runner;
     struct prediction prediction;
     struct lm_segments segments; /* of a region given as segments */
 };
@@ -35,7 +35,7 @@ struct work {
 static void work_free(struct work *work)
 {
     prediction_free(&work->prediction);
-    lm_session_free(work->session);
+    runner_free(work->runner);
     pool_free(work->pool);
     lm_mask_free(&work->visible);
     lm_segments_free(&work->segments);
@@ -177,13 +177,13 @@ static enum lm_status predict(const struct arguments *arguments, struct work *wo
     if (status == LM_OK)
         status = pool_create(arguments->threads, &work->pool, error);
     if (status == LM_OK)
-        status = lm_session_create(work->model, 1, arguments->threads, &work->session, error);
+        status = runner_create(work->model, 1, work->pool, &work->runner, error);
     if (status != LM_OK)
         return status;
-    const struct lm_parallel parallel = pool_parallel(work->pool);
-    return predictor_run(&work->dir, work->model, work->session, &parallel, &work->input,
-                         work->region ? &work->visible : NULL, &work->masking, &work->prediction,
-                         error);
+    const struct predictor_item item = {.input = &work->input,
+                                        .visible = work->region ? &work->visible : NULL,
+                                        .masking = work->masking};
+    return predictor_run(&work->dir, work->model, work->runner, &item, &work->prediction, error);
 }
 
 static enum lm_status print_json(const struct arguments *arguments, const struct work *work,

@@ -1,14 +1,19 @@
-/* Micro-batches over threads. */
+/* Micro-batches: one at a time on the caller's thread, or all of them over a pool. */
 #include "codec/batches.h"
 
 #include <pthread.h>
 #include <stdlib.h>
 
+struct runner {
+    struct lm_session *session;
+    struct lm_parallel parallel; /* its threads are 0 without a pool */
+    float *logits;               /* of a micro-batch */
+};
+
 struct batches {
-    uint32_t size, threads, classes;
+    uint32_t size, threads;
     struct pool *pool;
-    struct lm_session **sessions; /* one for each thread */
-    float *logits;                /* size x classes for each thread */
+    struct runner **runners; /* one for each thread */
 };
 
 /* One call of batches_run. */
@@ -21,20 +26,82 @@ struct run {
     struct lm_error *error;
 };
 
-static enum lm_status run_micro_batch(struct run *run, uint32_t first, uint32_t n, uint32_t thread,
-                                      struct lm_error *error)
+uint32_t batches_count(const struct batches_work *work)
 {
-    struct batches *batches = run->batches;
-    const struct batches_work *work = run->work;
+    return work->count / work->size + (work->count % work->size != 0);
+}
+
+uint32_t batches_items(const struct batches_work *work, uint32_t index)
+{
+    uint32_t left = work->count - index * work->size;
+    return left < work->size ? left : work->size;
+}
+
+enum lm_status runner_create(const struct lm_model *model, uint32_t size, struct pool *pool,
+                             struct runner **out, struct lm_error *error)
+{
+    if (size < 1 || size > BATCHES_MAX_SIZE)
+        return lm_fail(error, LM_INVALID, "batch: %u is not from 1 to %d", size, BATCHES_MAX_SIZE);
+    struct lm_model_info info;
+    lm_model_info(model, &info);
+    struct runner *runner = calloc(1, sizeof *runner);
+    if (!runner)
+        return lm_fail(error, LM_NOMEM, "out of memory to run a network");
+    if (pool)
+        runner->parallel = pool_parallel(pool);
+    runner->logits = calloc(size, info.classes * sizeof *runner->logits);
+    enum lm_status status = LM_OK;
+    if (!runner->logits)
+        status = lm_fail(error, LM_NOMEM, "out of memory for %u x %u outputs", size, info.classes);
+    if (status == LM_OK)
+        status =
+            lm_session_create(model, size, pool ? pool_threads(pool) : 1, &runner->session, error);
+    if (status != LM_OK) {
+        runner_free(runner);
+        return status;
+    }
+    *out = runner;
+    return LM_OK;
+}
+
+void runner_free(struct runner *runner)
+{
+    if (!runner)
+        return;
+    lm_session_free(runner->session);
+    free(runner->logits);
+    free(runner);
+}
+
+uint64_t runner_bytes(const struct lm_model *model, uint32_t size)
+{
+    struct lm_model_info info;
+    lm_model_info(model, &info);
+    uint64_t session = lm_session_bytes(model, size, 1);
+    uint64_t rest = sizeof(struct runner) + (uint64_t)size * info.classes * sizeof(float);
+    return session > UINT64_MAX - rest ? UINT64_MAX : session + rest;
+}
+
+struct lm_session *runner_session(struct runner *runner)
+{
+    return runner->session;
+}
+
+enum lm_status runner_take_batch(struct runner *runner, const struct batches_work *work,
+                                 uint32_t index, uint32_t thread, struct lm_error *error)
+{
     const float *planes[BATCHES_MAX_SIZE];
     const struct lm_mask *visible[BATCHES_MAX_SIZE];
-    for (uint32_t slot = 0; slot < n; slot++)
-        work->fill(work->context, first + slot, thread, slot, &planes[slot], &visible[slot]);
-    float *logits = batches->logits + (size_t)thread * batches->size * batches->classes;
-    enum lm_status status =
-        lm_session_run(batches->sessions[thread], n, planes, visible, logits, NULL, error);
+    uint32_t first = index * work->size, n = batches_items(work, index);
+    enum lm_status status = LM_OK;
+    for (uint32_t slot = 0; slot < n && status == LM_OK; slot++)
+        status = work->fill(work->context, first + slot, thread, slot, &planes[slot],
+                            &visible[slot], error);
     if (status == LM_OK)
-        status = work->take(work->context, first, n, logits, thread, error);
+        status = lm_session_run(runner->session, n, planes, visible, runner->logits,
+                                runner->parallel.threads > 0 ? &runner->parallel : NULL, error);
+    if (status == LM_OK)
+        status = work->take(work->context, first, n, runner->logits, thread, error);
     return status;
 }
 
@@ -65,12 +132,10 @@ static void task(void *argument, uint32_t index, uint32_t thread)
     struct run *run = argument;
     if (has_stopped(run))
         return;
-    uint32_t first = index * run->batches->size;
-    uint32_t left = run->work->count - first;
-    uint32_t n = left < run->batches->size ? left : run->batches->size;
     struct lm_error error = {0};
-    enum lm_status status = run_micro_batch(run, first, n, thread, &error);
-    record(run, n, status, &error);
+    enum lm_status status =
+        runner_take_batch(run->batches->runners[thread], run->work, index, thread, &error);
+    record(run, batches_items(run->work, index), status, &error);
 }
 
 enum lm_status batches_run(struct batches *batches, const struct batches_work *work,
@@ -78,8 +143,7 @@ enum lm_status batches_run(struct batches *batches, const struct batches_work *w
 {
     struct run run = {.batches = batches, .work = work, .error = error};
     pthread_mutex_init(&run.lock, NULL);
-    uint32_t groups = work->count / batches->size + (work->count % batches->size != 0);
-    pool_run(batches->pool, groups, task, &run);
+    pool_run(batches->pool, batches_count(work), task, &run);
     pthread_mutex_destroy(&run.lock);
     return run.status;
 }
@@ -87,25 +151,18 @@ enum lm_status batches_run(struct batches *batches, const struct batches_work *w
 enum lm_status batches_create(const struct lm_model *model, uint32_t size, uint32_t threads,
                               struct batches **out, struct lm_error *error)
 {
-    if (size < 1 || size > BATCHES_MAX_SIZE)
-        return lm_fail(error, LM_INVALID, "batch: %u is not from 1 to %d", size, BATCHES_MAX_SIZE);
-    struct lm_model_info info;
-    lm_model_info(model, &info);
     struct batches *batches = calloc(1, sizeof *batches);
     if (!batches)
         return lm_fail(error, LM_NOMEM, "out of memory for micro-batches");
-    *batches = (struct batches){.size = size, .threads = threads, .classes = info.classes};
+    *batches = (struct batches){.size = size, .threads = threads};
     enum lm_status status = pool_create(threads, &batches->pool, error);
     if (status != LM_OK)
         goto failed;
-    batches->sessions = calloc(threads, sizeof *batches->sessions);
-    batches->logits = calloc((size_t)threads * size, info.classes * sizeof *batches->logits);
-    if (!batches->sessions || !batches->logits) {
+    batches->runners = calloc(threads, sizeof *batches->runners);
+    if (!batches->runners)
         status = lm_fail(error, LM_NOMEM, "out of memory for %u threads", threads);
-        goto failed;
-    }
     for (uint32_t i = 0; i < threads && status == LM_OK; i++)
-        status = lm_session_create(model, size, 1, &batches->sessions[i], error);
+        status = runner_create(model, size, NULL, &batches->runners[i], error);
     if (status != LM_OK)
         goto failed;
     *out = batches;
@@ -120,10 +177,9 @@ void batches_free(struct batches *batches)
     if (!batches)
         return;
     pool_free(batches->pool);
-    for (uint32_t i = 0; batches->sessions && i < batches->threads; i++)
-        lm_session_free(batches->sessions[i]);
-    free(batches->sessions);
-    free(batches->logits);
+    for (uint32_t i = 0; batches->runners && i < batches->threads; i++)
+        runner_free(batches->runners[i]);
+    free(batches->runners);
     free(batches);
 }
 
@@ -137,12 +193,7 @@ uint32_t batches_threads(const struct batches *batches)
     return batches->threads;
 }
 
-uint32_t batches_classes(const struct batches *batches)
-{
-    return batches->classes;
-}
-
 struct lm_session *batches_session(struct batches *batches, uint32_t thread)
 {
-    return batches->sessions[thread];
+    return batches->runners[thread]->session;
 }

@@ -1,4 +1,14 @@
-/* Explains one picture: segments it, runs the samples on all threads, fits the surrogates. */
+/* Explains one picture: segments it, runs the samples, fits the surrogates.
+ *
+ * In one call on a pool of threads: explainer_run.  In steps, for a scheduler:
+ *
+ *     explainer_prepare(..., &explainer, &error);
+ *     work = explainer_work(explainer);
+ *     runner_take_batch(runner, work, i, thread, &error);    each i in 0..batches_count(work)-1,
+ *                                                            in any order, on any thread
+ *     explainer_finish(explainer, &explained, &error);       when all are done
+ *     explainer_free(explainer);
+ */
 #ifndef CODEC_EXPLAINER_H
 #define CODEC_EXPLAINER_H
 
@@ -25,7 +35,7 @@ struct explainer_options {
     const uint32_t *labels; /* which outputs to explain; NULL: the n_labels largest */
     uint32_t n_labels;      /* 0: 1 */
 
-    /* As in batches.h, with the samples as items. */
+    /* As in batches.h, with the samples as items; explainer_run only. */
     bool (*progress)(void *context, uint32_t done, uint32_t total);
     void *progress_context;
 };
@@ -39,14 +49,41 @@ struct explained {
     uint32_t classes;
     double *probabilities; /* of all classes, with nothing hidden */
     json_t *warnings;      /* array of strings */
-    double segment_ms, forward_ms, fit_ms;
+    double segment_ms, fit_ms;
+    double forward_ms; /* from the end of preparing to the start of finishing */
     uint32_t forward_passes;
 };
 
-/* The result depends on the arguments and the size of the micro-batches, not on threads.
- * Errors: those of its parts, LM_LIMIT (more than 100,000 samples), LM_CANCELLED. */
-enum lm_status explainer_run(const struct model_dir *dir, struct batches *batches,
-                             const struct picture_input *input,
+struct explainer;
+
+/* Segments the picture and draws the samples; everything that can be refused is refused here.
+ * size: of micro-batches.  threads: the runners' thread numbers are below this.
+ * dir, model, input and what the options point at must outlive it; the options are copied.
+ * Errors: those of its parts, LM_LIMIT (more than 100,000 samples). */
+enum lm_status explainer_prepare(const struct model_dir *dir, const struct lm_model *model,
+                                 uint32_t size, uint32_t threads, const struct picture_input *input,
+                                 const struct explainer_options *options, struct explainer **out,
+                                 struct lm_error *error);
+
+/* The samples as work; belongs to the explainer. */
+const struct batches_work *explainer_work(const struct explainer *explainer);
+
+/* Fits the surrogates.  To be called once, when all micro-batches have been run without an error,
+ * by a thread that has seen them end.  Errors: those of lm_lime_fit. */
+enum lm_status explainer_finish(struct explainer *explainer, struct explained *out,
+                                struct lm_error *error);
+void explainer_free(struct explainer *explainer); /* NULL is fine */
+
+/* The most memory, in bytes, that an explanation with its picture takes from before its
+ * preparation to after its end, without what its answer in JSON takes.  UINT64_MAX stands for any
+ * number above. */
+uint64_t explainer_bytes(const struct lm_model *model, const struct explainer_options *options,
+                         uint64_t picture_pixels, uint32_t size, uint32_t threads);
+
+/* All of it.  The result depends on the arguments and the size of the micro-batches, not on
+ * threads.  Errors: those of explainer_prepare and explainer_finish, LM_CANCELLED. */
+enum lm_status explainer_run(const struct model_dir *dir, const struct lm_model *model,
+                             struct batches *batches, const struct picture_input *input,
                              const struct explainer_options *options, struct explained *out,
                              struct lm_error *error);
 

@@ -2,6 +2,7 @@
 #include "codec/fault.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -109,4 +110,15 @@ void fault_clip_text(char *out, size_t size, const char *text)
     for (size_t i = 0; i < length; i++)
         out[i] = (unsigned char)text[i] < ' ' || text[i] == 0x7f ? '?' : text[i];
     memcpy(out + length, cut ? mark : "", cut ? sizeof mark : 1);
+}
+
+json_t *fault_load_json(const char *text, size_t size, size_t flags, json_error_t *reason,
+                        bool *ran_out)
+{
+    errno = 0;
+    json_t *json = json_loadb(text, size, flags, reason);
+    *ran_out = !json && (errno == ENOMEM || !reason->text[0]);
+    if (!json)
+        fault_clip_text(reason->text, sizeof reason->text, reason->text);
+    return json;
 }

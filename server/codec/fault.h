@@ -52,4 +52,9 @@ enum lm_status fault_unknown(struct codec_fault *fault, struct lm_error *error, 
  * fit `size` bytes with its NUL, at the end of a UTF-8 character, "..." marking the cut. */
 void fault_clip_text(char *out, size_t size, const char *text);
 
+/* json_loadb; *ran_out: whether it failed for want of memory, which jansson itself tells as a
+ * mistake in the text, or not at all.  reason->text is fit for a one-line message. */
+json_t *fault_load_json(const char *text, size_t size, size_t flags, json_error_t *reason,
+                        bool *ran_out);
+
 #endif

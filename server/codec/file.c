@@ -31,13 +31,19 @@ static bool is_regular(const char *path)
     return stat(path, &status) == 0 && S_ISREG(status.st_mode);
 }
 
+/* The system's reason; a stream takes memory, too. */
+static enum lm_status fail_system(struct lm_error *error, const char *path, int reason)
+{
+    return lm_fail(error, reason == ENOMEM ? LM_NOMEM : LM_IO, "%s: %s", path, strerror(reason));
+}
+
 static enum lm_status open_for_reading(const char *path, FILE **out, struct lm_error *error)
 {
     if (folder_exists(path))
         return lm_fail(error, LM_IO, "%s: is a folder, not a file", path);
     FILE *file = fopen(path, "rb");
     if (!file)
-        return lm_fail(error, LM_IO, "%s: %s", path, strerror(errno));
+        return fail_system(error, path, errno);
     *out = file;
     return LM_OK;
 }
@@ -76,7 +82,7 @@ enum lm_status file_read(const char *path, size_t limit, uint8_t **bytes, size_t
             status = lm_fail(error, LM_LIMIT, "%s: larger than %zu bytes", path, limit);
     }
     if (status == LM_OK && ferror(file))
-        status = lm_fail(error, LM_IO, "%s: %s", path, strerror(errno));
+        status = fail_system(error, path, errno);
     fclose(file);
     if (status != LM_OK) {
         free(all);
@@ -101,7 +107,7 @@ enum lm_status file_write(const char *path, const void *bytes, size_t size, stru
         return write_stdout(bytes, size, error);
     FILE *file = fopen(path, "wb");
     if (!file)
-        return lm_fail(error, LM_IO, "%s: %s", path, strerror(errno));
+        return fail_system(error, path, errno);
     bool written = fwrite(bytes, 1, size, file) == size;
     int reason = errno;
     if (fclose(file) != 0 && written) {
@@ -112,7 +118,7 @@ enum lm_status file_write(const char *path, const void *bytes, size_t size, stru
         return LM_OK;
     if (is_regular(path))
         remove(path);
-    return lm_fail(error, LM_IO, "%s: %s", path, strerror(reason));
+    return fail_system(error, path, reason);
 }
 
 enum lm_status file_fingerprint(const char *path, char out[13], struct lm_error *error)
@@ -128,7 +134,7 @@ enum lm_status file_fingerprint(const char *path, char out[13], struct lm_error 
     while ((got = fread(chunk, 1, sizeof chunk, file)) > 0)
         sha256_update(&hash, got, chunk);
     if (ferror(file))
-        status = lm_fail(error, LM_IO, "%s: %s", path, strerror(errno));
+        status = fail_system(error, path, errno);
     fclose(file);
     if (status != LM_OK)
         return status;

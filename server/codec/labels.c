@@ -2,6 +2,7 @@
  * checks that they are UTF-8 on the way in. */
 #include "codec/labels.h"
 
+#include <errno.h>
 #include <stdbool.h>
 #include <string.h>
 #include <strings.h>
@@ -15,7 +16,10 @@ static enum lm_status append(json_t *labels, const char *text, size_t length, co
     if (length > LABELS_MAX_LENGTH)
         return lm_fail(error, LM_LIMIT, "%s: line %zu has %zu bytes, the limit is %d", where,
                        number, length, LABELS_MAX_LENGTH);
+    errno = 0;
     json_t *label = json_stringn(text, length);
+    if (!label && errno == ENOMEM)
+        return lm_fail(error, LM_NOMEM, "%s: out of memory", where);
     if (!label || memchr(text, '\0', length)) {
         json_decref(label);
         return lm_fail(error, LM_INVALID, "%s: line %zu is not UTF-8 text", where, number);

@@ -2,6 +2,7 @@
  * what its folder says: a difference is an error, never a guess. */
 #include "codec/model_dir.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -101,7 +102,10 @@ static enum lm_status read_name(const char *path, struct model_dir *dir, struct 
     dir->name = name ? text_copy(name) : base_of(path);
     if (!dir->name)
         return out_of_memory(error);
+    errno = 0;
     json_t *text = json_string(dir->name);
+    if (!text && errno == ENOMEM)
+        return out_of_memory(error);
     json_decref(text);
     return text ? LM_OK
                 : lm_fail(error, LM_INVALID,

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "codec/fault.h"
 #include "codec/labels.h"
 #include "codec/policy.h"
 #include "codec/text_memory.h"
@@ -38,9 +39,12 @@ static enum lm_status check_known(const struct place *place, json_t *object,
         const char *const *name = known;
         while (*name && strcmp(*name, key) != 0)
             name++;
-        if (!*name)
-            return lm_fail(place->error, LM_INVALID, "%s: unknown field %s%.60s", place->file,
-                           place->object, key);
+        char shown[64];
+        if (!*name) {
+            fault_clip_text(shown, sizeof shown, key);
+            return lm_fail(place->error, LM_INVALID, "%s: unknown field %s%s", place->file,
+                           place->object, shown);
+        }
     }
     return LM_OK;
 }
@@ -251,7 +255,10 @@ enum lm_status model_description_parse(const char *text, size_t size, const char
         return lm_fail(error, LM_LIMIT, "%s: %zu bytes, the limit is %d", where, size,
                        MODEL_JSON_MAX_BYTES);
     json_error_t reason;
-    json_t *root = json_loadb(text, size, JSON_REJECT_DUPLICATES, &reason);
+    bool ran_out;
+    json_t *root = fault_load_json(text, size, JSON_REJECT_DUPLICATES, &reason, &ran_out);
+    if (ran_out)
+        return lm_fail(error, LM_NOMEM, "%s: out of memory", where);
     if (!root)
         return lm_fail(error, LM_CORRUPT, "%s: line %d: %s", where, reason.line, reason.text);
     struct model_description result;

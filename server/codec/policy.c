@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "codec/fault.h"
+
 enum { FIELDS = 4, MOST_CHOICES = 4, TEXT_BYTES = 200 };
 
 struct field {
@@ -87,7 +89,9 @@ enum lm_status policy_set(struct lm_policy *policy, const char *field, const cha
     }
     char choices[TEXT_BYTES];
     list_choices(row, choices);
-    return lm_fail(error, LM_INVALID, "%s: \"%.40s\" is none of %s", where, value, choices);
+    char shown[44];
+    fault_clip_text(shown, sizeof shown, value);
+    return lm_fail(error, LM_INVALID, "%s: \"%s\" is none of %s", where, shown, choices);
 }
 
 static const struct preset *find_preset(const char *name)

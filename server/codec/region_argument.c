@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "codec/base64.h"
+#include "codec/fault.h"
 #include "codec/file.h"
 #include "codec/region.h"
 
@@ -15,7 +16,11 @@
 static enum lm_status from_json(const char *text, json_t **out, struct lm_error *error)
 {
     json_error_t at;
-    json_t *region = json_loads(text, JSON_REJECT_DUPLICATES, &at);
+    bool ran_out;
+    json_t *region =
+        fault_load_json(text, strlen(text), JSON_REJECT_DUPLICATES, &at, &ran_out);
+    if (ran_out)
+        return lm_fail(error, LM_NOMEM, "region: out of memory");
     if (!region)
         return lm_fail(error, LM_INVALID, "region: not JSON: %s (character %d)", at.text,
                        at.position);

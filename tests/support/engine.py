@@ -62,7 +62,16 @@ def library():
     lib = ctypes.CDLL(LIBRARY)
     lib.lm_model_free.argtypes = lib.lm_session_free.argtypes = [ctypes.c_void_p]
     lib.lm_model_free.restype = lib.lm_session_free.restype = None
+    lib.lm_operator_supported.restype = ctypes.c_char_p
     return lib
+
+
+def operators():
+    """The ONNX operators that the engine can run or fold."""
+    lib, names = library(), []
+    while (name := lib.lm_operator_supported(len(names))) is not None:
+        names.append(name.decode())
+    return names
 
 
 def pack_mask(visible):
@@ -137,7 +146,8 @@ def oracle():
     """The executable specification's modules (layer_masking, make_golden), or None."""
     if not os.path.exists(os.path.join(REFERENCE, "layer_masking.py")):
         return None
-    sys.path.insert(0, REFERENCE)
+    if REFERENCE not in sys.path:
+        sys.path.insert(0, REFERENCE)
     try:
         import layer_masking
         import make_golden

@@ -497,8 +497,8 @@ static void test_external_paths(void **state)
     assert_external_fails("out", NULL, NULL, refused,
                           PLACE "\"out\": it leads out of the model's folder");
     assert_int_equal(symlink("..", scratch_path("up")), 0);
-    assert_external_fails("up/x", NULL, NULL, LM_IO,
-                          PLACE "\"up/x\": cannot be opened: No such file or directory");
+    assert_external_fails("up/no.such", NULL, NULL, LM_IO,
+                          PLACE "\"up/no.such\": cannot be opened: No such file or directory");
     assert_int_equal(symlink("/dev", scratch_path("dev")), 0);
     assert_external_fails("dev/zero", NULL, NULL, refused,
                           PLACE "\"dev/zero\": it leads out of the model's folder");

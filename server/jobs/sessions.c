@@ -1,0 +1,142 @@
+/* One worker's runners: a list with the last used in front.  The lock is there for sessions_forget
+ * and sessions_count alone, so it is free nearly always. */
+#include "jobs/sessions.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+struct cached {
+    struct cached *next;
+    const struct lm_model *model;
+    struct runner *runner;
+    uint64_t bytes;
+};
+
+struct sessions {
+    uint32_t batch;
+    uint64_t limit_bytes;
+    pthread_mutex_t lock; /* of all below */
+    struct cached *first; /* the last used */
+    uint32_t count;
+    uint64_t bytes;
+};
+
+enum lm_status sessions_create(uint32_t batch, uint64_t limit_bytes, struct sessions **out,
+                               struct lm_error *error)
+{
+    struct sessions *sessions = calloc(1, sizeof *sessions);
+    if (!sessions)
+        return lm_fail(error, LM_NOMEM, "out of memory for a worker's sessions");
+    sessions->batch = batch;
+    sessions->limit_bytes = limit_bytes;
+    pthread_mutex_init(&sessions->lock, NULL);
+    *out = sessions;
+    return LM_OK;
+}
+
+/* Takes *link out of the list. */
+static struct cached *unlink_cached(struct sessions *sessions, struct cached **link)
+{
+    struct cached *cached = *link;
+    *link = cached->next;
+    sessions->count--;
+    sessions->bytes -= cached->bytes;
+    return cached;
+}
+
+static void put_first(struct sessions *sessions, struct cached *cached)
+{
+    cached->next = sessions->first;
+    sessions->first = cached;
+    sessions->count++;
+    sessions->bytes += cached->bytes;
+}
+
+static void cached_free(struct cached *cached)
+{
+    runner_free(cached->runner);
+    free(cached);
+}
+
+static struct cached **find(struct sessions *sessions, const struct lm_model *model)
+{
+    struct cached **link = &sessions->first;
+    while (*link && (*link)->model != model)
+        link = &(*link)->next;
+    return link;
+}
+
+static void free_last(struct sessions *sessions)
+{
+    struct cached **link = &sessions->first;
+    while ((*link)->next)
+        link = &(*link)->next;
+    cached_free(unlink_cached(sessions, link));
+}
+
+static enum lm_status create_cached(struct sessions *sessions, const struct lm_model *model,
+                                    struct lm_error *error)
+{
+    uint64_t bytes = runner_bytes(model, sessions->batch);
+    if (bytes > sessions->limit_bytes)
+        return lm_fail(error, LM_NOMEM,
+                       "a session of this model takes %llu bytes, a worker's limit is %llu",
+                       (unsigned long long)bytes, (unsigned long long)sessions->limit_bytes);
+    while (sessions->first && sessions->bytes > sessions->limit_bytes - bytes)
+        free_last(sessions);
+    struct cached *cached = calloc(1, sizeof *cached);
+    if (!cached)
+        return lm_fail(error, LM_NOMEM, "out of memory for a session");
+    *cached = (struct cached){.model = model, .bytes = bytes};
+    enum lm_status status = runner_create(model, sessions->batch, NULL, &cached->runner, error);
+    if (status != LM_OK) {
+        free(cached);
+        return status;
+    }
+    put_first(sessions, cached);
+    return LM_OK;
+}
+
+enum lm_status sessions_get(struct sessions *sessions, const struct lm_model *model,
+                            struct runner **out, struct lm_error *error)
+{
+    enum lm_status status = LM_OK;
+    pthread_mutex_lock(&sessions->lock);
+    struct cached **link = find(sessions, model);
+    if (*link)
+        put_first(sessions, unlink_cached(sessions, link));
+    else
+        status = create_cached(sessions, model, error);
+    if (status == LM_OK)
+        *out = sessions->first->runner;
+    pthread_mutex_unlock(&sessions->lock);
+    return status;
+}
+
+void sessions_forget(struct sessions *sessions, const struct lm_model *model)
+{
+    pthread_mutex_lock(&sessions->lock);
+    struct cached **link = find(sessions, model);
+    struct cached *cached = *link ? unlink_cached(sessions, link) : NULL;
+    pthread_mutex_unlock(&sessions->lock);
+    if (cached)
+        cached_free(cached);
+}
+
+void sessions_count(struct sessions *sessions, uint32_t *runners, uint64_t *bytes)
+{
+    pthread_mutex_lock(&sessions->lock);
+    *runners = sessions->count;
+    *bytes = sessions->bytes;
+    pthread_mutex_unlock(&sessions->lock);
+}
+
+void sessions_free(struct sessions *sessions)
+{
+    if (!sessions)
+        return;
+    while (sessions->first)
+        free_last(sessions);
+    pthread_mutex_destroy(&sessions->lock);
+    free(sessions);
+}
