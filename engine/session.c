@@ -268,6 +268,7 @@ enum lm_status lm_session_run(struct lm_session *session, uint32_t n, const floa
     struct lm_model_info info;
     lm_model_info(session->model, &info);
     run->n = n;
+    run->masks = visible;
     run->pool = pool;
     run->stats = (struct lm_run_stats){.macs_plain = info.macs * n};
     read_masks(run, visible);

@@ -1,9 +1,10 @@
 #!/usr/bin/python3
-"""Runs the tests: every C test binary under BUILD/tests and every tests/golden/test_*.py.
+"""Runs the tests: every C test binary under BUILD/tests and every test_*.py of golden and project.
 
-    tests/run.py [-b BUILD] [-t SECONDS] [WORD ...]
+    tests/run.py [-b BUILD] [-t SECONDS] [--compiler CC] [--preload LIBRARIES] [WORD ...]
 
-With words, only tests with one of them in their path, such as unit/test_mask.
+LIBRARIES are preloaded into Python: the runtime of the sanitizers that liblayermask.so was built
+with, if any.  With words, only tests with one of them in their path, such as unit/test_mask.
 
 Each test has a time limit.  The last line is `N passed, N failed, N skipped`; the exit status is 1
 if a test failed or none ran.  Skipped tests say why.
@@ -23,8 +24,10 @@ VERDICT = re.compile(r"^\[ *(OK|FAILED|SKIPPED) *\] (\S+)$", re.MULTILINE)  # cm
 OUTCOME = {"OK": "passed", "FAILED": "failed", "SKIPPED": "skipped"}
 
 # A program that runs one file of unittest and prints a line for each test, as cmocka does.
+# Programs that the tests start load their sanitizers themselves, and look for leaks.
 PYTHON_DRIVER = """
-import importlib.util, sys, unittest
+import importlib.util, os, sys, unittest
+for name in ("LD_PRELOAD", "ASAN_OPTIONS"): os.environ.pop(name, None)
 class Lines(unittest.TestResult):
     def say(self, outcome, test): print(f"[ {outcome} ] {test.id().replace(' ', '_')}", flush=True)
     def addSuccess(self, test): super().addSuccess(test); self.say("OK", test)
@@ -50,16 +53,21 @@ sys.exit(not result.wasSuccessful())
 """
 
 
-def find_tests(build, words):
+def find_tests(build, words, preload):
     """(name, command) of every test, C first."""
+    python = [sys.executable]
+    if preload:  # Python itself leaks
+        python = ["env", f"LD_PRELOAD={preload}", "ASAN_OPTIONS=detect_leaks=0", *python]
     tests = []
-    for room in ("unit", "property", "fault"):
-        for source in sorted((ROOT / "tests" / room).glob("test_*.c")):
-            binary = build / "tests" / room / source.stem
-            tests.append((f"{room}/{source.stem}", [str(binary)]))
-    for source in sorted((ROOT / "tests" / "golden").glob("test_*.py")):
-        command = [sys.executable, "-c", PYTHON_DRIVER, str(source)]
-        tests.append((f"golden/{source.stem}", command))
+    for pattern in ("unit/test_*.c", "property/test_*.c", "fault/test_*.c", "fuzz/test_*.c",
+                    "server/*/test_*.c"):
+        for source in sorted((ROOT / "tests").glob(pattern)):
+            name = source.relative_to(ROOT / "tests").with_suffix("")
+            tests.append((str(name), [str(build / "tests" / name)]))
+    for pattern in ("golden/test_*.py", "project/test_*.py", "server/*/test_*.py"):
+        for source in sorted((ROOT / "tests").glob(pattern)):
+            name = source.relative_to(ROOT / "tests").with_suffix("")
+            tests.append((str(name), [*python, "-c", PYTHON_DRIVER, str(source)]))
     return [test for test in tests if not words or any(word in test[0] for word in words)]
 
 
@@ -112,15 +120,21 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("-b", "--build", type=Path, default=ROOT / "build")
     parser.add_argument("-t", "--timeout", type=float, default=300, help="seconds for each test")
+    parser.add_argument("--compiler", default="gcc", help="for tests that compile something")
+    parser.add_argument("--preload", default="", help="libraries, for Python")
     parser.add_argument("words", nargs="*", help="only tests with one of these in their path")
     arguments = parser.parse_args()
     build = arguments.build.resolve()
-    environment = dict(os.environ, LAYERMASK_BUILD=str(build), CMOCKA_MESSAGE_OUTPUT="stdout")
+    environment = dict(os.environ, LAYERMASK_BUILD=str(build),
+                       LAYERMASK_CC=arguments.compiler, CMOCKA_MESSAGE_OUTPUT="stdout")
     environment.setdefault("LAYERMASK_BIN", str(build / "layermask"))
     environment.setdefault("LAYERMASK_LIB", str(build / "liblayermask.so"))
+    flags = build / "flags"
+    if flags.exists() and "-fsanitize" in flags.read_text():
+        environment["LAYERMASK_SANITIZED"] = "1"
 
     total = Counter()
-    for name, command in find_tests(build, arguments.words):
+    for name, command in find_tests(build, arguments.words, arguments.preload.strip()):
         start = time.monotonic()
         text, problem = run(command, arguments.timeout, environment)
         counts = judge(text, problem)

@@ -29,13 +29,23 @@ static void clear_demand(struct run *run)
     }
 }
 
+/* Without a mask all is visible, also behind a window that sees nothing but padding. */
+static void propagate_visible(struct run *run, const struct step *step, uint32_t sample)
+{
+    if (!run->graph->values[step->output].spatial)
+        return;
+    if (run->masks && run->masks[sample])
+        step->kind->visible(run, step, sample);
+    else
+        memset(value_visible(run, step->output, sample), 1, sites_of(run, step->output));
+}
+
 static void propagate(struct run *run)
 {
     const struct graph *graph = run->graph;
     for (size_t i = 0; i < graph->n_steps; i++)
         for (uint32_t s = 0; s < run->n; s++)
-            if (graph->values[graph->steps[i].output].spatial)
-                graph->steps[i].kind->visible(run, &graph->steps[i], s);
+            propagate_visible(run, &graph->steps[i], s);
     for (size_t i = graph->n_steps; i-- > 0;)
         for (uint32_t s = 0; s < run->n; s++) {
             const struct step *step = &graph->steps[i];
@@ -44,6 +54,11 @@ static void propagate(struct run *run)
                           sites_of(run, step->output));
             step->kind->demand(run, step, s);
         }
+    /* No step makes the input, but the same holds for it: zero where masked, so no row. */
+    if (graph->policy.exposed == LM_EXPOSED_ZERO)
+        for (uint32_t s = 0; s < run->n; s++)
+            sites_and(value_demand(run, graph->input, s), value_visible(run, graph->input, s),
+                      sites_of(run, graph->input));
 }
 
 /* Appends the sites of one sample; returns the number of rows so far. */
@@ -92,6 +107,7 @@ static void list_ring(struct run *run, uint32_t id)
     limit[0] = state->n_rows;
     for (uint32_t r = 1; r <= rounds; r++)
         limit[r] += limit[r - 1];
+    assert(limit[rounds] <= run->plan->values[id].rows * run->n);
     if (!any)
         return;
     uint32_t next[256];

@@ -72,7 +72,8 @@ static enum lm_status add_map(struct plan *plan, const struct graph *graph, cons
     window->map = (uint32_t)m;
     if ((uint64_t)plan->maps[m].height * plan->maps[m].width > MAX_CELLS)
         return lm_fail(error, LM_LIMIT, "%s: a window over %ux%u padded cells (at most %d)",
-                       onnx_quote(step->name, name), plan->maps[m].height, plan->maps[m].width, MAX_CELLS);
+                       onnx_quote(step->name, name), plan->maps[m].height, plan->maps[m].width,
+                       MAX_CELLS);
     return LM_OK;
 }
 

@@ -45,7 +45,8 @@ struct run {
     const struct graph *graph;
     const struct plan *plan;
     const struct kernels *kernels;
-    uint32_t n; /* samples */
+    uint32_t n;                         /* samples */
+    const struct lm_mask *const *masks; /* of the samples; NULL, or a NULL entry: plain inference */
     struct value_state *states;
     int32_t **maps;    /* of plan->maps: cells, sample after sample */
     bool *map_ready;   /* filled for this run */

@@ -181,8 +181,9 @@ static bool is_direct(struct run *run, const struct step *step)
     if (!run->states[in].demand)
         return true;
     bool masked = run->plan->values[step->output].masked_rows && !conv->pointwise;
-    return (conv->pointwise || is_single_tap(&conv->window)) && !masked &&
-           run_same_rows(run, in, step->output);
+    bool single =
+        is_single_tap(&conv->window) && !conv->depthwise; /* whose weights are not packed */
+    return (conv->pointwise || single) && !masked && run_same_rows(run, in, step->output);
 }
 
 /* One block on its way: `rows` rows of the output from row `first`, stored at target. */

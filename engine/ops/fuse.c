@@ -52,7 +52,8 @@ static void drop_input(struct step *step, uint32_t index)
 
 /* Takes the pointwise step that makes input k of `step` into it; LM_LIMIT if both do not fit
  * together.  On failure `step` is as it was. */
-static enum lm_status absorb_pointwise(struct step *step, uint32_t k, struct step *first, uint32_t *uses)
+static enum lm_status absorb_pointwise(struct step *step, uint32_t k, struct step *first,
+                                       uint32_t *uses)
 {
     uint32_t renumber[2 * PROGRAM_MAX_LENGTH];
     uint32_t before = step->n_inputs;

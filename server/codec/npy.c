@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "codec/fault.h"
 #include "codec/file.h"
 
 #define MAX_FILE_BYTES ((size_t)1 << 32)
@@ -83,11 +84,13 @@ static enum lm_status read_type(struct reader *reader, struct header *header)
     for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
         if (strcmp(types[i].name, name) == 0)
             header->type = &types[i];
+    char shown[sizeof name];
+    fault_clip_text(shown, sizeof shown, name);
     if (!header->type)
         return lm_fail(reader->error, LM_UNSUPPORTED,
                        "%s: elements of type '%s' are not read, only float32 '<f4', float64 '<f8', "
                        "uint8 '|u1' and bool '|b1'",
-                       reader->where, name);
+                       reader->where, shown);
     return LM_OK;
 }
 

@@ -17,8 +17,7 @@ static enum lm_status from_json(const char *text, json_t **out, struct lm_error 
 {
     json_error_t at;
     bool ran_out;
-    json_t *region =
-        fault_load_json(text, strlen(text), JSON_REJECT_DUPLICATES, &at, &ran_out);
+    json_t *region = fault_load_json(text, strlen(text), JSON_REJECT_DUPLICATES, &at, &ran_out);
     if (ran_out)
         return lm_fail(error, LM_NOMEM, "region: out of memory");
     if (!region)

@@ -32,7 +32,7 @@ KERNEL_WIDTH, ALPHA = 0.25, 1.0            # the lime package's
 
 
 def scenes(model_dir, count):
-    """(image, object mask) at the network's input size."""
+    """(image, object mask, label) at the network's input size."""
     sys.path.insert(0, str(model_dir))
     from draw import draw
     side = json.loads((model_dir / "model.json").read_text())["input"]["size"][0]

@@ -28,9 +28,9 @@ static enum lm_status decode(struct lm_error *error)
 static void test_decode(void **state)
 {
     (void)state;
-    static const char *const names[] = {"baseline.jpg",  "progressive.jpg",       "cmyk.jpg",
-                                        "exif_6.jpg",    "rgb16_alpha.png",       "palette4.png",
-                                        "exif_5.png",    "rgb8_interlaced.png",   "grey16.png"};
+    static const char *const names[] = {"baseline.jpg", "progressive.jpg",     "cmyk.jpg",
+                                        "exif_6.jpg",   "rgb16_alpha.png",     "palette4.png",
+                                        "exif_5.png",   "rgb8_interlaced.png", "grey16.png"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         file = fixture_read(names[i], "");
         fault_ratchet(decode);
@@ -338,9 +338,9 @@ static int close_picture(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_decode),   cmocka_unit_test(test_pictures),
-        cmocka_unit_test(test_masks),    cmocka_unit_test(test_segments),
-        cmocka_unit_test(test_lime),     cmocka_unit_test(test_render),
+        cmocka_unit_test(test_decode), cmocka_unit_test(test_pictures),
+        cmocka_unit_test(test_masks),  cmocka_unit_test(test_segments),
+        cmocka_unit_test(test_lime),   cmocka_unit_test(test_render),
     };
     return cmocka_run_group_tests_name("image_memory", tests, open_picture, close_picture);
 }

@@ -33,13 +33,13 @@ static struct wire make_array(const char *header, size_t data)
 static struct wire fuzz_seed(size_t index)
 {
     static const char *const texts[] = {
-        "j{\"name\": \"n\", \"input\": {\"size\": [227, 300], \"channels\": \"BGR\","
-        "\"resize_shorter\": 256, \"crop\": \"none\", \"mean\": [104, 117.5, 0],"
-        "\"std\": [1, 0.5, 2]}, \"output\": \"probabilities\", \"labels\": \"names.txt\","
-        "\"masking\": {\"concat\": \"majority\", \"exposed\": \"zero\","
-        "\"average_pool\": \"plain\", \"global_pool\": \"unmasked\"}, \"other\": {\"x\": [1]}}",
-        "j{\"labels\": [\"a\", \"b\"], \"input\": {\"size\": [8, 9], \"resize_shorter\": null,"
-        "\"mean\": [1, 2, 3], \"std\": [4, 5, 6]}}",
+        ("j{\"name\": \"n\", \"input\": {\"size\": [227, 300], \"channels\": \"BGR\","
+         "\"resize_shorter\": 256, \"crop\": \"none\", \"mean\": [104, 117.5, 0],"
+         "\"std\": [1, 0.5, 2]}, \"output\": \"probabilities\", \"labels\": \"names.txt\","
+         "\"masking\": {\"concat\": \"majority\", \"exposed\": \"zero\","
+         "\"average_pool\": \"plain\", \"global_pool\": \"unmasked\"}, \"other\": {\"x\": [1]}}"),
+        ("j{\"labels\": [\"a\", \"b\"], \"input\": {\"size\": [8, 9], \"resize_shorter\": null,"
+         "\"mean\": [1, 2, 3], \"std\": [4, 5, 6]}}"),
         "r<9h0`0Xi0",
         "bQUJDRA==",
     };

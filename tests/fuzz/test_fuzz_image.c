@@ -16,11 +16,26 @@ static const char fuzz_name[] = "image";
 /* The small files of tests/golden/images. */
 static struct wire fuzz_seed(size_t index)
 {
-    static const char *const names[] = {
-        "baseline.jpg", "progressive.jpg", "restart.jpg", "grey.jpg", "exif_6.jpg", "odd_exif.jpg",
-        "cmyk.jpg", "ycck.jpg", "arithmetic.jpg", "one_pixel.jpg", "rgb8.png", "rgb16_alpha.png",
-        "palette1_alpha.png", "palette8.png", "grey2_interlaced.png", "exif_5.png",
-        "optional_chunks.png", "grey16_clear.png", "size_5x3_interlaced.png", "size_300x1.png"};
+    static const char *const names[] = {"baseline.jpg",
+                                        "progressive.jpg",
+                                        "restart.jpg",
+                                        "grey.jpg",
+                                        "exif_6.jpg",
+                                        "odd_exif.jpg",
+                                        "cmyk.jpg",
+                                        "ycck.jpg",
+                                        "arithmetic.jpg",
+                                        "one_pixel.jpg",
+                                        "rgb8.png",
+                                        "rgb16_alpha.png",
+                                        "palette1_alpha.png",
+                                        "palette8.png",
+                                        "grey2_interlaced.png",
+                                        "exif_5.png",
+                                        "optional_chunks.png",
+                                        "grey16_clear.png",
+                                        "size_5x3_interlaced.png",
+                                        "size_300x1.png"};
     char path[100];
     if (index >= sizeof names / sizeof *names)
         return (struct wire){0};

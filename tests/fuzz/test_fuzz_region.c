@@ -26,7 +26,8 @@ static struct wire fuzz_seed(size_t index)
         "[{\"box\": [12, 2, 9, 9]}, {\"box\": [20, 2, 5, 5], \"space\": \"image\"}]",
         "{\"segments\": [0, 2], \"segmentation\": {\"method\": \"grid\"}}",
         "{\"hide\": {\"box\": [12, 2, 9, 9]}}",
-        "{\"png\": \"iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEANl9ngAAAAABJR"
+        "{\"png\": "
+        "\"iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEANl9ngAAAAABJR"
         "U5ErkJggg==\"}",
     };
     return index < sizeof texts / sizeof *texts ? fuzz_text(texts[index]) : (struct wire){0};
@@ -55,9 +56,8 @@ static void parse(json_t *value, bool visible)
     struct codec_fault fault = {0};
     struct lm_error error = {0};
     struct lm_mask input = {0}, image = {0};
-    enum lm_status status =
-        (visible ? region_parse_visible : region_parse)(value, &context, &input, &image, &fault,
-                                                        &error);
+    enum lm_status status = (visible ? region_parse_visible : region_parse)(value, &context, &input,
+                                                                            &image, &fault, &error);
     if (status != LM_OK && (error.status != status || !error.text[0] || input.bits || image.bits))
         abort();
     for (const char *c = error.text; *c; c++)

@@ -108,7 +108,10 @@ class Export(unittest.TestCase):
 
     def test_file_with_labels(self):
         torch.manual_seed(5)
-        net = models.shufflenet_v2_x0_5(weights=None, num_classes=3)
+        net = models.shufflenet_v2_x0_5(weights=None, num_classes=3).train()
+        with torch.no_grad():
+            for _ in range(20):        # statistics as after training: else the result is all bias
+                net(torch.randn(4, 3, 96, 96))
         torch.save({"state_dict": {"module." + k: v for k, v in net.state_dict().items()}},
                    self.folder / "mine.pth")
         (self.folder / "mine.txt").write_text("ant\nbee\ncat\n")

@@ -4,8 +4,8 @@
 LAYERMASK_LIB     the library (default: build/liblayermask.so)
 LAYERMASK_SHARED  folder with reference/ (the specification) and models/ (default: ../shared)
 
-Tolerance: 1e-5 of the largest |logit|; 1e-4 for small discs and single pixels, after which little but
-rounding may be left (the specification in float32 is then up to 2e-5 from itself in float64).
+Tolerance: 1e-5 of the largest |logit|; 1e-4 for small discs and single pixels, after which little
+but rounding may be left (the specification in float32 is then up to 2e-5 from itself in float64).
 """
 import glob
 import os
@@ -26,7 +26,8 @@ except ImportError:
     ORACLE = None
 
 TOLERANCE, FAINT_TOLERANCE, FAINT = 1e-5, 1e-4, ("disc 6", "one pixel")
-MODELS = sorted(glob.glob(os.path.join(engine.SHARED, "models", "*", "model.onnx"))) if ORACLE else []
+FILES = os.path.join(engine.SHARED, "models", "*", "model.onnx") if ORACLE else ""
+MODELS = sorted(glob.glob(FILES))
 SMALL = [path for path in MODELS if "cifar" in path or "025_128" in path]
 
 
@@ -95,7 +96,8 @@ class RealModels(unittest.TestCase):
             for preset in engine.POLICIES:
                 with self.subTest(model=short(path), preset=preset):
                     model = engine.Model(path, preset)
-                    np.testing.assert_array_equal(model.run(x, np.ones_like(x[:, :1])), model.run(x))
+                    ones = np.ones_like(x[:, :1])
+                    np.testing.assert_array_equal(model.run(x, ones), model.run(x))
 
     def test_all_hidden_is_the_same_for_every_image(self):
         for path in MODELS:
@@ -123,8 +125,9 @@ class RealModels(unittest.TestCase):
             kinds, x, masks = inputs(path)
             for preset in engine.POLICIES:
                 with self.subTest(model=short(path), preset=preset):
-                    portable = engine.Model(path, preset, portable=True).run(x.numpy(), masks.numpy())
-                    self.close(portable, engine.Model(path, preset).run(x.numpy(), masks.numpy()), kinds)
+                    want, got = (engine.Model(path, preset, portable=portable)
+                                 .run(x.numpy(), masks.numpy()) for portable in (True, False))
+                    self.close(want, got, kinds)
 
     def test_every_policy_of_a_small_network(self):
         path = next((p for p in MODELS if "resnet20" in p), None)

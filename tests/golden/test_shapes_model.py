@@ -50,7 +50,8 @@ def logits(graph, images):
     """Plain inference, one operator after the other.  N,10."""
     env = {**graph.weights, graph.input: torch.from_numpy(np.stack(images))}
     for node in graph.nodes:
-        env[node.outputs[0]] = onnx_ops.ORDINARY[node.op](node, *[env[name] for name in node.inputs])
+        inputs = [env[name] for name in node.inputs]
+        env[node.outputs[0]] = onnx_ops.ORDINARY[node.op](node, *inputs)
     return env[graph.output].numpy()
 
 

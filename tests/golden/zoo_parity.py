@@ -4,10 +4,10 @@
     zoo_parity.py [--names a,b] [--size 224] [--quick] [--jobs 1] [--dynamic] [--log FILE]
 
 For each network: plain logits against PyTorch, and layer-masked logits against the executable
-specification with twelve kinds of masks under every preset.  A difference is the largest |difference|
-of the logits, divided by the largest |logit|.  One line a network: the plain difference, and for each
+specification with twelve kinds of masks under every preset. A difference is the largest one of
+the logits, divided by the largest |logit|. One line a network: the plain difference, and for each
 preset the worst masked one and its mask; at the end the distribution over all networks, masks and
-presets.  The status is 0 if every network passed.
+presets. The status is 0 if every network passed.
 
 A long leg (the whole zoo at 224 takes an hour and more), so `make check` does not run it; --quick
 takes one small member of each family at a small size.  Models are written to a temporary folder and
@@ -25,21 +25,25 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import engine  # noqa: E402
 
-ZOO = """mnasnet0_5 shufflenet_v2_x0_5 mobilenet_v3_small squeezenet1_1 mnasnet0_75 shufflenet_v2_x1_0
+# Roughly from small to large.
+ZOO = """
+mnasnet0_5 shufflenet_v2_x0_5 mobilenet_v3_small squeezenet1_1 mnasnet0_75 shufflenet_v2_x1_0
 mobilenet_v3_large shufflenet_v2_x1_5 mobilenet_v2 mnasnet1_0 efficientnet_b0 regnet_y_400mf
 regnet_x_400mf mnasnet1_3 shufflenet_v2_x2_0 efficientnet_b1 alexnet squeezenet1_0 efficientnet_b2
 regnet_x_800mf regnet_y_800mf googlenet resnet18 efficientnet_b3 regnet_y_1_6gf regnet_x_1_6gf
 densenet121 regnet_x_3_2gf regnet_y_3_2gf densenet169 efficientnet_b4 resnet34 resnet50
-resnext50_32x4d densenet201 convnext_tiny efficientnet_v2_s inception_v3 efficientnet_b5 vgg11 vgg11_bn
-resnet101 densenet161 regnet_x_8gf regnet_y_8gf convnext_small efficientnet_v2_m efficientnet_b6 vgg13
-vgg13_bn wide_resnet50_2 resnet152 convnext_base vgg16 vgg16_bn regnet_x_16gf regnet_y_16gf
-resnext101_32x8d resnext101_64x4d efficientnet_b7 vgg19 vgg19_bn wide_resnet101_2 efficientnet_v2_l
-regnet_x_32gf regnet_y_32gf convnext_large""".split()  # roughly from small to large
+resnext50_32x4d densenet201 convnext_tiny efficientnet_v2_s inception_v3 efficientnet_b5 vgg11
+vgg11_bn resnet101 densenet161 regnet_x_8gf regnet_y_8gf convnext_small efficientnet_v2_m
+efficientnet_b6 vgg13 vgg13_bn wide_resnet50_2 resnet152 convnext_base vgg16 vgg16_bn
+regnet_x_16gf regnet_y_16gf resnext101_32x8d resnext101_64x4d efficientnet_b7 vgg19 vgg19_bn
+wide_resnet101_2 efficientnet_v2_l regnet_x_32gf regnet_y_32gf convnext_large
+""".split()
 
-QUICK = {"alexnet": 224, "vgg11_bn": 224, "squeezenet1_1": 64, "resnet18": 64, "resnext50_32x4d": 64,
-         "densenet121": 64, "googlenet": 64, "inception_v3": 96, "mobilenet_v2": 64,
-         "mobilenet_v3_small": 64, "mnasnet0_5": 64, "shufflenet_v2_x0_5": 64, "efficientnet_b0": 64,
-         "efficientnet_v2_s": 64, "regnet_x_400mf": 64, "regnet_y_400mf": 64, "convnext_tiny": 64}
+QUICK = {
+    "alexnet": 224, "vgg11_bn": 224, "squeezenet1_1": 64, "resnet18": 64, "resnext50_32x4d": 64,
+    "densenet121": 64, "googlenet": 64, "inception_v3": 96, "mobilenet_v2": 64,
+    "mobilenet_v3_small": 64, "mnasnet0_5": 64, "shufflenet_v2_x0_5": 64, "efficientnet_b0": 64,
+    "efficientnet_v2_s": 64, "regnet_x_400mf": 64, "regnet_y_400mf": 64, "convnext_tiny": 64}
 
 PLAIN_TOLERANCE, MASKED_TOLERANCE = 1e-4, 1e-3
 BATCH = 4       # as many samples at a time as fit in memory for the largest networks
@@ -72,7 +76,8 @@ def check_network(name, size, dynamic):
         for preset in engine.POLICIES:
             ours = engine.Model(path, preset, batch=BATCH)
             if not results:
-                results["plain"] = float(parity.difference(plain, ours.run(x[:BATCH].numpy())).max())
+                got = ours.run(x[:BATCH].numpy())
+                results["plain"] = float(parity.difference(plain, got).max())
             got = ours.run(x.numpy(), stacked.numpy())
             want = specification.run(x, stacked, preset)
             for kind, d in zip(masks, parity.difference(want, got)):
@@ -121,7 +126,8 @@ def distribution(differences):
 
 
 def arguments():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--names", help="networks, separated by commas (default: all)")
     parser.add_argument("--size", type=int, default=224, help="pixels (inception_v3: 299 for 224)")
     parser.add_argument("--quick", action="store_true", help="one small member of each family")

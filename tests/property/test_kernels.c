@@ -70,12 +70,12 @@ struct case_of_windows {
     int64_t *origin;
 };
 
-/* Windows on a random map: rows of the source, of which some are beyond the limit, zeros, border. */
+/* Windows on a random map: rows of the source, of which some are beyond the limit, zeros, border.
+ */
 static struct case_of_windows make_windows(void)
 {
-    struct case_of_windows c = {.rows = between(0, 50),
-                                .channels = between(1, 130),
-                                .source_rows = between(1, 30)};
+    struct case_of_windows c = {
+        .rows = between(0, 50), .channels = between(1, 130), .source_rows = between(1, 30)};
     uint32_t taps = between(1, 49), cells = taps + between(1, 200);
     size_t stride = c.channels + between(0, 3);
     c.source = numbers(stride * c.source_rows);
@@ -85,16 +85,17 @@ static struct case_of_windows make_windows(void)
     c.origin = malloc((c.rows + (size_t)1) * sizeof *c.origin);
     for (uint32_t i = 0; i < cells; i++) {
         uint32_t kind = between(0, 9);
-        c.map[i] = kind < 3 ? MAP_ZERO : kind < 5 ? MAP_BORDER
-                                                  : (int32_t)between(0, c.source_rows - 1);
+        c.map[i] = kind < 3   ? MAP_ZERO
+                   : kind < 5 ? MAP_BORDER
+                              : (int32_t)between(0, c.source_rows - 1);
     }
     for (uint32_t t = 0; t < taps; t++)
         c.offset[t] = (int32_t)between(0, taps - 1);
     for (uint32_t r = 0; r < c.rows; r++)
         c.origin[r] = between(0, cells - taps);
-    c.w = (struct windows){c.source, stride,   c.map,
-                           c.origin, c.offset, taps,
-                           (int32_t)between(0, c.source_rows), c.border};
+    c.w = (struct windows){
+        c.source, stride, c.map, c.origin, c.offset, taps, (int32_t)between(0, c.source_rows),
+        c.border};
     return c;
 }
 
@@ -196,6 +197,68 @@ static void test_windows(void **state)
         }
         free_windows(&c);
     }
+}
+
+/* ---- products */
+
+/* Sums of taps * depth products, in any order: one rounding a term of the sum of absolute values.
+ */
+static void check_multiply(const struct kernels *k)
+{
+    uint32_t rows = between(1, 50), taps = between(1, 9), depth = between(1, 70);
+    uint32_t columns = between(1, 130), terms = taps * depth, sources = between(1, 30);
+    size_t stride = columns + between(0, 3);
+    float *data = numbers((size_t)sources * depth), *matrix = numbers((size_t)terms * columns);
+    float *bias = numbers(columns + (size_t)KERNELS_SLACK), *target = numbers(rows * stride);
+    float *residual = between(0, 1) ? numbers(rows * stride) : NULL;
+    float *packed = aligned_alloc(
+        64, (kernels_packed_floats(k, terms, columns) * sizeof(float) + 63) / 64 * 64);
+    const float **source = malloc((size_t)rows * taps * sizeof *source);
+    for (size_t i = 0; i < (size_t)rows * taps; i++)
+        source[i] = data + (size_t)between(0, sources - 1) * depth;
+    struct product product = {.taps = taps,
+                              .depth = depth,
+                              .columns = columns,
+                              .source = source,
+                              .weights = packed,
+                              .bias = bias,
+                              .residual = residual,
+                              .residual_stride = stride,
+                              .low = between(0, 1) ? 0 : -INFINITY,
+                              .high = between(0, 1) ? 6 : INFINITY,
+                              .target = target,
+                              .target_stride = stride};
+    kernels_pack(k, matrix, terms, columns, packed);
+    k->multiply(&product, rows);
+    for (size_t r = 0; r < rows; r++)
+        for (uint32_t c = 0; c < columns; c++) {
+            double sum = (double)bias[c] + (residual ? (double)residual[r * stride + c] : 0);
+            double size = 4;
+            for (uint32_t i = 0; i < terms; i++) {
+                double term = (double)source[r * taps + i / depth][i % depth] *
+                              (double)matrix[(size_t)i * columns + c];
+                sum += term;
+                size += fabs(term);
+            }
+            sum = fmin(fmax(sum, (double)product.low), (double)product.high);
+            assert_near("multiply", k, target[r * stride + c], sum, (terms + 3) * unit * size);
+        }
+    assert_kept("multiply", k, target + rows * stride);
+    free(data);
+    free(matrix);
+    free(bias);
+    free(target);
+    free(residual);
+    free(packed);
+    free(source);
+}
+
+static void test_products(void **state)
+{
+    (void)state;
+    for (int i = 0; i < rounds; i++)
+        for (int t = 0; t < 2; t++)
+            check_multiply(tables[t]);
 }
 
 /* ---- rows */
@@ -477,8 +540,13 @@ static void test_infinities(void **state)
         enum pointwise op;
         float at_minus, at_plus;
     } limits[] = {
-        {PW_SIGMOID, 0, 1}, {PW_TANH, -1, 1}, {PW_ERF, -1, 1}, {PW_SOFTPLUS, 0, INFINITY},
-        {PW_ABS, INFINITY, INFINITY}, {PW_CLAMP, -1, 6}, {PW_RECIPROCAL, 0, 0},
+        {PW_SIGMOID, 0, 1},
+        {PW_TANH, -1, 1},
+        {PW_ERF, -1, 1},
+        {PW_SOFTPLUS, 0, INFINITY},
+        {PW_ABS, INFINITY, INFINITY},
+        {PW_CLAMP, -1, 6},
+        {PW_RECIPROCAL, 0, 0},
     };
     const float p[4] = {-1, 6, 0, 0}, x[2] = {-INFINITY, INFINITY};
     for (int t = 0; t < 2; t++)
@@ -559,9 +627,9 @@ static int start(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_windows),    cmocka_unit_test(test_rows),
-        cmocka_unit_test(test_functions),  cmocka_unit_test(test_infinities),
-        cmocka_unit_test(test_binary),
+        cmocka_unit_test(test_windows),   cmocka_unit_test(test_rows),
+        cmocka_unit_test(test_functions), cmocka_unit_test(test_infinities),
+        cmocka_unit_test(test_products),  cmocka_unit_test(test_binary),
     };
     return cmocka_run_group_tests_name("kernels", tests, start, NULL);
 }

@@ -68,7 +68,8 @@ static struct window random_window(void)
 /* Site of the picture that tap (ty, tx) of the window at (y, x) sees; -1: none. */
 static int64_t seen(const struct window *w, uint32_t y, uint32_t x, uint32_t ty, uint32_t tx)
 {
-    int64_t iy = (int64_t)y * w->stride_y + (int64_t)ty * w->dilation_y - w->pad_top - w->border.top;
+    int64_t iy =
+        (int64_t)y * w->stride_y + (int64_t)ty * w->dilation_y - w->pad_top - w->border.top;
     int64_t ix =
         (int64_t)x * w->stride_x + (int64_t)tx * w->dilation_x - w->pad_left - w->border.left;
     bool inside = iy >= 0 && ix >= 0 && iy < w->in_height && ix < w->in_width;

@@ -1,8 +1,8 @@
 /* Fuzz targets that are ordinary tests, too.
  *
- * A target file defines fuzz_name, fuzz_one(bytes, size) and fuzz_seed(index), and has FUZZ_MAIN.  As an
- * ordinary test it replays the seeds and tests/fuzz/corpus/<fuzz_name>/ (inputs that once broke
- * something), then ROUNDS random changes of them from SEED; both are environment variables.
+ * A target file defines fuzz_name, fuzz_one(bytes, size) and fuzz_seed(index), and has FUZZ_MAIN.
+ * As an ordinary test it replays the seeds and tests/fuzz/corpus/<fuzz_name>/ (inputs that once
+ * broke something), then ROUNDS random changes of them from SEED; both are environment variables.
  * With -DFUZZER -fsanitize=fuzzer (clang) the same file is a libFuzzer program; WRITE_SEEDS=folder
  * makes the ordinary one write its seeds there.  Tests run in the project's folder.
  */
@@ -57,8 +57,8 @@ static inline void fuzz_load(void)
     for (size_t i = 0; folder && i < fuzz_count; i++) {
         snprintf(path, sizeof path, "%.300s/seed-%zu", folder, i);
         FILE *file = fopen(path, "wb");
-        if (!file || fwrite(fuzz_corpus[i].bytes, 1, fuzz_corpus[i].size, file) !=
-                         fuzz_corpus[i].size ||
+        if (!file ||
+            fwrite(fuzz_corpus[i].bytes, 1, fuzz_corpus[i].size, file) != fuzz_corpus[i].size ||
             fclose(file) != 0)
             abort();
     }

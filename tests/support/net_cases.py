@@ -1,9 +1,9 @@
 """Small networks for every operator and attribute that the engine supports.
 
 CASES: {name: (lowest opset, highest opset, build)}; build(net, x) appends nodes to a small_net.Net
-after the N,C,H,W tensor x and returns what to look at: the name of an N,C,H,W or N,K tensor, or a pair of
-names that must be equal, the first for the engine, the second in operators that the specification
-knows.
+after the N,C,H,W tensor x and returns what to look at: the name of an N,C,H,W or N,K tensor, or a
+pair of names that must be equal, the first for the engine, the second in operators that the
+specification knows.  The cases are in net_cases_*.py, which fill CASES when they are imported.
 """
 CASES = {}
 

@@ -112,7 +112,8 @@ def gemm(net, x, attributes):
     x = net.flat(net.add("GlobalAveragePool", x))
     shape = (6, c) if attributes.get("transB") else (c, 6)
     x = net.add("Gemm", x, net.random(*shape), net.random(6), **attributes)
-    return net.add("Gemm", x, net.random(6, 3), *([net.random(1, 3)] if net.rng.integers(2) else []))
+    weights = net.random(6, 3)
+    return net.add("Gemm", x, weights, *([net.random(1, 3)] if net.rng.integers(2) else []))
 
 
 @cases(scalar=(), one=(1,), row=(1, 4))

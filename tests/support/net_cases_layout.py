@@ -48,7 +48,8 @@ def concat_inception(net, x):
 @case("Concat of pooled features")
 def concat_pooled(net, x):
     a, b = branches(net, x)
-    return net.add("Concat", *[net.flat(net.add("GlobalAveragePool", v)) for v in (a, b, x)], axis=1)
+    pooled = [net.flat(net.add("GlobalAveragePool", v)) for v in (a, b, x)]
+    return net.add("Concat", *pooled, axis=1)
 
 
 @case("Concat, then several readers")
@@ -119,7 +120,8 @@ def slice_steps(net, x, v):
 def focus(net, x):
     h, w = (n // 2 * 2 for n in net.shape(x)[2:])
     x = net.slice(x, [0, 0], [h, w], [2, 3])
-    parts = [net.slice(x, [r, c], [1 << 60, 1 << 60], [2, 3], [2, 2]) for c in (0, 1) for r in (0, 1)]
+    parts = [net.slice(x, [row, column], [1 << 60, 1 << 60], [2, 3], [2, 2])
+             for column in (0, 1) for row in (0, 1)]
     return net.conv(net.add("Concat", *parts, axis=1), 5, (3, 3), same=True)
 
 
@@ -216,13 +218,16 @@ def constant_values(net, x):
 @case("shape arithmetic of exporters")
 def shape_arithmetic(net, x):
     x = net.conv(x, 6, (3, 3))
-    sizes = [net.add("Gather", net.add("Shape", x), net.const(np.array(i)), axis=0) for i in range(4)]
+    sizes = [net.add("Gather", net.add("Shape", x), net.const(np.array(i)), axis=0)
+             for i in range(4)]
     half = net.add("Div", sizes[1], net.const(np.array(2)))
     two = net.const(np.array([2]))
-    parts = [net.setting("Unsqueeze", s, "axes", [0], 13) for s in (sizes[0], half, sizes[2], sizes[3])]
+    parts = [net.setting("Unsqueeze", s, "axes", [0], 13)
+             for s in (sizes[0], half, sizes[2], sizes[3])]
     y = net.add("Reshape", x, net.add("Concat", parts[0], two, *parts[1:], axis=0))
     y = net.add("Transpose", y, perm=[0, 2, 1, 3, 4])
-    return net.add("Reshape", y, net.add("Concat", parts[0], net.const(np.array([-1])), *parts[2:], axis=0))
+    shape = net.add("Concat", parts[0], net.const(np.array([-1])), *parts[2:], axis=0)
+    return net.add("Reshape", y, shape)
 
 
 @case("Flatten of exporters")
@@ -239,7 +244,8 @@ def folded_weights(net, x):
     w = net.add("Div", net.add("Mul", w, scale), net.add("Exp", net.const(.1)))
     w = net.add("Neg", net.add("Sub", net.add("Abs", w), net.add("Reciprocal", net.const(4.))))
     b = net.setting("Squeeze", net.random(1, 5, 1), "axes", [0, 2], 13)
-    b = net.add("Max", net.add("Min", b, net.const(.5)), net.add("Pow", net.positive(5), net.const(2.)))
+    square = net.add("Pow", net.positive(5), net.const(2.))
+    b = net.add("Max", net.add("Min", b, net.const(.5)), square)
     return net.add("Conv", x, net.add("Identity", net.add("Cast", w, to=1)), b, pads=[1] * 4)
 
 

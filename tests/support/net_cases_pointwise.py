@@ -43,7 +43,8 @@ def relu_twice(net, x):
 def clip(net, x, v):
     low, high = v
     if net.opset < 11:
-        return net.add("Clip", x, **{k: w for k, w in (("min", low), ("max", high)) if w is not None})
+        given = {k: w for k, w in (("min", low), ("max", high)) if w is not None}
+        return net.add("Clip", x, **given)
     inputs = ["" if w is None else net.const(w) for w in v]
     while inputs and not inputs[-1]:
         inputs.pop()
@@ -63,7 +64,8 @@ def prelu(net, x, shape):
     return net.add("PRelu", x, net.random(*shape(channels(net, x))))
 
 
-SHAPES = dict(scalar=lambda c, h, w: (), one=lambda c, h, w: (1,), channels=lambda c, h, w: (c, 1, 1),
+SHAPES = dict(scalar=lambda c, h, w: (), one=lambda c, h, w: (1,),
+              channels=lambda c, h, w: (c, 1, 1),
               rank4=lambda c, h, w: (1, c, 1, 1), places=lambda c, h, w: (h, w),
               columns=lambda c, h, w: (w,), rows=lambda c, h, w: (1, 1, h, 1),
               rows_channels=lambda c, h, w: (c, h, 1), full=lambda c, h, w: (1, c, h, w))
@@ -112,7 +114,8 @@ def power_of_constant(net, x):
 
 @case("Pow by channels")
 def power_channels(net, x):
-    return net.add("Pow", net.add("Add", net.add("Abs", x), net.const(.5)), net.random(channels(net, x), 1, 1))
+    base = net.add("Add", net.add("Abs", x), net.const(.5))
+    return net.add("Pow", base, net.random(channels(net, x), 1, 1))
 
 
 @cases(Add="Add", Sub="Sub", Mul="Mul", Div="Div", Max="Max", Min="Min", Sum="Sum", Pow="Pow")
@@ -148,7 +151,8 @@ def residual_downsampled(net, x):
 def variadic(net, x, op):
     a, b, c = branches(net, x, 3)
     width = channels(net, a)
-    return net.add("Concat", net.add(op, a), net.add(op, a, b, c), net.add(op, net.const(.1), b, a, b),
+    return net.add("Concat", net.add(op, a), net.add(op, a, b, c),
+                   net.add(op, net.const(.1), b, a, b),
                    net.add(op, c, net.random(width, 1, 1), net.random(1, 1, 1, 1)), axis=1)
 
 
@@ -230,7 +234,8 @@ def batch_norm_pooled(net, x):
 @cases(17, shifted={"axis": -1}, positive_axis={"axis": 3}, epsilon={"epsilon": .1})
 def layer_norm(net, x, attributes):
     c = channels(net, x)
-    y = net.add("LayerNormalization", channel_last(net, x), net.positive(c), net.random(c), **attributes)
+    y = net.add("LayerNormalization", channel_last(net, x), net.positive(c), net.random(c),
+                **attributes)
     return channel_first(net, y)
 
 

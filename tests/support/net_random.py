@@ -1,4 +1,4 @@
-"""Random networks of any shape: Convs, pools, sums, gates, concatenations, cuts, all wired at random."""
+"""Random networks: Convs, pools, sums, gates, concatenations and cuts, wired at random."""
 
 
 def grow(net, steps=12):
@@ -24,13 +24,15 @@ def grow(net, steps=12):
         y = net.conv(x, group * int(rng.integers(1, 5)), kernel, group=group, same=True,
                      strides=[stride, stride])
         y = net.batch_norm(y) if rng.random() < .4 else y
-        return net.add(str(rng.choice(["Relu", "Sigmoid", "LeakyRelu"])), y) if rng.random() < .6 else y
+        op = str(rng.choice(["Relu", "Sigmoid", "LeakyRelu"]))
+        return net.add(op, y) if rng.random() < .6 else y
 
     def pool(x):
         stride = [1, 2][rng.random() < .5 and room(x) > 8]
         attributes = {"count_include_pad": 1} if rng.random() < .3 else {}
         op = "AveragePool" if attributes or rng.random() < .5 else "MaxPool"
-        return net.add(op, x, kernel_shape=[3, 3], strides=[stride, stride], pads=[1] * 4, **attributes)
+        return net.add(op, x, kernel_shape=[3, 3], strides=[stride, stride], pads=[1] * 4,
+                       **attributes)
 
     def combine(x):
         y = like(x)
@@ -61,7 +63,8 @@ def grow(net, steps=12):
         return net.pad(x, [0, 1, 0, 0], [0, 0, 0, 0], .5)
 
     def pad_conv(x):
-        return net.conv(net.pad(x, [0, 0, 1, 0], [0, 0, 2, 1], .5 * int(rng.integers(2))), 3, (3, 3))
+        constant = .5 * int(rng.integers(2))
+        return net.conv(net.pad(x, [0, 0, 1, 0], [0, 0, 2, 1], constant), 3, (3, 3))
 
     def shift(x):
         c, h, w = net.shape(x)[1:]

@@ -9,7 +9,7 @@ import zoo  # noqa: E402  (beside layer_masking)
 
 
 def make_masks(size):
-    """{kind: 1,1,S,S tensor of 0 and 1}, each from a seed of its own; discs as large as in 224 pixels."""
+    """{kind: 1,1,S,S tensor of 0 and 1}; the radius of discs is that in 224 pixels."""
     cell, large, small = max(1, size // 14), max(3, size * 24 / 224), max(1, size * 6 / 224)
     return {
         "patches 30 %": zoo.patches(1, size, .3, 3, cell),

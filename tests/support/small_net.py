@@ -4,9 +4,9 @@
     y = net.add("Relu", net.conv(net.input, 4, (3, 3)))
     net.save("net.onnx", net.flat(y))
 
-Names stand for tensors.  Every node is also evaluated at once by the specification's plain operators
-(on one random image) that it has, so that net.shape(name) is known while building; `specification` is
-that module, onnx_ops.  net.rng is the source of all random choices.
+Names stand for tensors.  Every node that the specification's plain operators know is also evaluated
+at once, on one random image, so that net.shape(name) is known while building; `specification` is
+their module, onnx_ops.  net.rng is the source of all random choices.
 """
 import numpy as np
 import onnx
@@ -66,7 +66,7 @@ class Net:
             self.values[name] = value
 
     def setting(self, op, x, name, value, since, **attributes):
-        """A node whose setting `name` is an attribute before opset `since`, its second input after."""
+        """A node whose setting `name` is an attribute before opset `since`, then an input."""
         if self.opset < since:
             return self.add(op, x, **{name: value}, **attributes)
         return self.add(op, x, self.const(np.asarray(value, np.int64)), **attributes)
@@ -120,7 +120,8 @@ class Net:
         image, result = self.shape("x"), self.shape(output)
         value = helper.make_tensor_value_info
         graph = helper.make_graph(
-            self._needed(output) if prune else self.nodes, "net", [value("x", TensorProto.FLOAT, ["n", *image[1:]])],
+            self._needed(output) if prune else self.nodes, "net",
+            [value("x", TensorProto.FLOAT, ["n", *image[1:]])],
             [value(output, TensorProto.FLOAT, ["n", *result[1:]])], self.weights)
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", self.opset)])
         onnx.save(model, path)

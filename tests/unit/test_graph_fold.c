@@ -229,8 +229,8 @@ static void test_empty_constants(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_integers), cmocka_unit_test(test_casts),
-        cmocka_unit_test(test_layouts),  cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_integers),        cmocka_unit_test(test_casts),
+        cmocka_unit_test(test_layouts),         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_empty_constants),
     };
     return cmocka_run_group_tests_name("graph_fold", tests, hostile_start, scratch_remove);

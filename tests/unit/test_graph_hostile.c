@@ -91,10 +91,8 @@ static void test_windows(void **state)
          "node 'c' (Conv): strides has 3 numbers; only two-dimensional windows are supported"},
         {CONV "Conv c x,w h kernel_shape=5,5" TAIL, LM_CORRUPT,
          "node 'c' (Conv): kernel_shape 5x5, but weights of 3x3"},
-        {CONV "Conv c x,w h auto_pad@SAME" TAIL, LM_UNSUPPORTED,
-         "node 'c' (Conv): auto_pad SAME"},
-        {IMAGE "MaxPool c x h" TAIL, LM_CORRUPT,
-         "node 'c' (MaxPool): kernel_shape is missing"},
+        {CONV "Conv c x,w h auto_pad@SAME" TAIL, LM_UNSUPPORTED, "node 'c' (Conv): auto_pad SAME"},
+        {IMAGE "MaxPool c x h" TAIL, LM_CORRUPT, "node 'c' (MaxPool): kernel_shape is missing"},
         {IMAGE "MaxPool c x h kernel_shape=9,9" TAIL, LM_INVALID,
          "node 'c' (MaxPool): a window of 9 cells on 8"},
         {IMAGE "MaxPool c x h kernel_shape=8192,8192 pads=8192,8192,8192,8192" TAIL, LM_LIMIT,
@@ -111,8 +109,8 @@ static void test_windows(void **state)
         {IMAGE "MaxPool c x h kernel_shape=1,1 pads=8192,8192,8192,8192" TAIL, LM_LIMIT,
          "node 'c' (MaxPool): a result of 16392x16392 sites (at most 16777216)"},
         {IMAGE "MaxPool c x h kernel_shape=1,1 dilations=1,1 auto_pad@SAME_UPPER strides=8192,1;"
-               "AveragePool d h i kernel_shape=1,1 pads=8192,8192,8192,8192;" TAIL, LM_LIMIT,
-         "node 'd' (AveragePool): a result of 16385x16392 sites (at most 16777216)"},
+               "AveragePool d h i kernel_shape=1,1 pads=8192,8192,8192,8192;" TAIL,
+         LM_LIMIT, "node 'd' (AveragePool): a result of 16385x16392 sites (at most 16777216)"},
     };
     assert_all_refused(cases, COUNT(cases), NULL);
 }
@@ -142,8 +140,8 @@ static void test_frames(void **state)
     (void)state;
     const struct refusal cases[] = {
         {IMAGE "MaxPool c x h kernel_shape=2,2 dilations=8192,8192 strides=8192,8192 "
-               "auto_pad@SAME_UPPER" TAIL, LM_LIMIT,
-         "c: a window over 8193x8193 padded cells (at most 33554432)"},
+               "auto_pad@SAME_UPPER" TAIL,
+         LM_LIMIT, "c: a window over 8193x8193 padded cells (at most 33554432)"},
     };
     assert_all_refused(cases, COUNT(cases), NULL);
 }
@@ -296,8 +294,8 @@ static void test_operands(void **state)
         {IMAGE "Clip c x,x h" TAIL, LM_UNSUPPORTED,
          "node 'c' (Clip): min is computed from the image, or not one number"},
         {IMAGE "GlobalAveragePool p x v;int s 1,3,1;int t 1,1,3;Reshape a v,s m;Reshape b v,t n;"
-               "Add c m,n h;Flatten f h y", LM_UNSUPPORTED,
-         "node 'c' (Add): operands that share some channel axes only"},
+               "Add c m,n h;Flatten f h y",
+         LM_UNSUPPORTED, "node 'c' (Add): operands that share some channel axes only"},
         {IMAGE "Max c - h" TAIL, LM_CORRUPT, "node 'c' (Max): input 0 is missing"},
         {IMAGE "Concat c - h" TAIL, LM_CORRUPT, "node 'c' (Concat): input 0 is missing"},
         {IMAGE "Relu c - h" TAIL, LM_UNSUPPORTED,
@@ -429,10 +427,10 @@ static void test_one_line(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_weights),    cmocka_unit_test(test_windows),
-        cmocka_unit_test(test_long_sides), cmocka_unit_test(test_frames),
-        cmocka_unit_test(test_channels),   cmocka_unit_test(test_shapes),
-        cmocka_unit_test(test_operands),   cmocka_unit_test(test_ends),
+        cmocka_unit_test(test_weights),      cmocka_unit_test(test_windows),
+        cmocka_unit_test(test_long_sides),   cmocka_unit_test(test_frames),
+        cmocka_unit_test(test_channels),     cmocka_unit_test(test_shapes),
+        cmocka_unit_test(test_operands),     cmocka_unit_test(test_ends),
         cmocka_unit_test(test_odd_networks), cmocka_unit_test(test_check),
         cmocka_unit_test(test_one_line),
     };

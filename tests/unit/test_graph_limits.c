@@ -209,16 +209,16 @@ static void test_bombs(void **state)
         {IMAGE "scalar a 1;scalar k 0;Range c a,a,k h", LM_CORRUPT,
          "node 'c' (Range): a Range beyond its limits"},
         {"input x 1,4096,1,1;output y 1,4;int p 0,8192,0,0,0,8192,0,0;GlobalAveragePool p x v;"
-         "int s 1,64,64,1;Reshape r v,s h;int q 0,8192,8192,0,0,0,0,0;Pad c h,q y", LM_LIMIT,
-         "node 'c' (Pad): 68161536 channels (1 to 4194304)"},
+         "int s 1,64,64,1;Reshape r v,s h;int q 0,8192,8192,0,0,0,0,0;Pad c h,q y",
+         LM_LIMIT, "node 'c' (Pad): 68161536 channels (1 to 4194304)"},
         {"input x 1,1,4096,4096;output y 1,4;Flatten f x y", LM_LIMIT,
          "node 'f' (Flatten): 16777216 features (at most 4194304)"},
         {"input x 1,1,1,1;output y 1,4;int s 5000000;ConstantOfShape o s z value#0;"
-         "Gather g x,z h axis:1;GlobalAveragePool p h y", LM_LIMIT,
-         "node 'g' (Gather): 5000000 channels (1 to 4194304)"},
+         "Gather g x,z h axis:1;GlobalAveragePool p h y",
+         LM_LIMIT, "node 'g' (Gather): 5000000 channels (1 to 4194304)"},
         {"input x 1,1,1,1;output y 1,4;int s 1,5000000,1,1;ConstantOfShape o s z;"
-         "Add g x,z h;GlobalAveragePool p h y", LM_LIMIT,
-         "node 'g' (Add): a result of more than 4194304 channels"},
+         "Add g x,z h;GlobalAveragePool p h y",
+         LM_LIMIT, "node 'g' (Add): a result of more than 4194304 channels"},
     };
     assert_all_refused(cases, COUNT(cases), NULL);
 }
@@ -288,9 +288,8 @@ static void test_row_numbers(void **state)
                                    &options, &model, NULL),
                      LM_OK);
     assert_int_equal(lm_session_create(model, 128, 1, &session, &error), LM_LIMIT);
-    assert_string_equal(error.text,
-                        "a session for 128 images has 2147483648 rows of one value "
-                        "(at most 2147483647)");
+    assert_string_equal(error.text, "a session for 128 images has 2147483648 rows of one value "
+                                    "(at most 2147483647)");
     lm_model_free(model);
 }
 
@@ -318,11 +317,11 @@ static void test_many_refusals(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_long_chains),  cmocka_unit_test(test_many_alive),
-        cmocka_unit_test(test_long_program), cmocka_unit_test(test_wide_concat),
-        cmocka_unit_test(test_wide_sum),     cmocka_unit_test(test_bombs),
+        cmocka_unit_test(test_long_chains),   cmocka_unit_test(test_many_alive),
+        cmocka_unit_test(test_long_program),  cmocka_unit_test(test_wide_concat),
+        cmocka_unit_test(test_wide_sum),      cmocka_unit_test(test_bombs),
         cmocka_unit_test(test_sums_of_bombs), cmocka_unit_test(test_sessions),
-        cmocka_unit_test(test_row_numbers),  cmocka_unit_test(test_many_refusals),
+        cmocka_unit_test(test_row_numbers),   cmocka_unit_test(test_many_refusals),
     };
     return cmocka_run_group_tests_name("graph_limits", tests, hostile_start, scratch_remove);
 }

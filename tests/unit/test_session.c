@@ -311,14 +311,10 @@ static void test_stats(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_no_allocation),
-        cmocka_unit_test(test_sums),
-        cmocka_unit_test(test_hidden_values),
-        cmocka_unit_test(test_bad_arguments),
-        cmocka_unit_test(test_bad_runs),
-        cmocka_unit_test(test_repeats),
-        cmocka_unit_test(test_pools),
-        cmocka_unit_test(test_sessions_of_threads),
+        cmocka_unit_test(test_no_allocation), cmocka_unit_test(test_sums),
+        cmocka_unit_test(test_hidden_values), cmocka_unit_test(test_bad_arguments),
+        cmocka_unit_test(test_bad_runs),      cmocka_unit_test(test_repeats),
+        cmocka_unit_test(test_pools),         cmocka_unit_test(test_sessions_of_threads),
         cmocka_unit_test(test_stats),
     };
     return cmocka_run_group_tests_name("session", tests, start, stop);

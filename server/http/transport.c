@@ -1,0 +1,379 @@
+/* libmicrohttpd, in this file only: connections to exchanges, and answers to connections.
+ *
+ * A pool of threads, each with its own epoll.  An exchange whose answer is not there when its
+ * handler returns is suspended, and resumed by exchange_wake.  What the library leaves to its users
+ * is in watch.c: clients that leave while suspended, time limits, lingering ends. */
+#include "http/exchange.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <microhttpd.h>
+#include <netdb.h>
+
+#include "http/problem.h"
+#include "http/watch.h"
+
+struct transport {
+    struct MHD_Daemon *daemon;
+};
+
+static struct watch_entry *entry_of(struct MHD_Connection *connection)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    return info ? info->socket_context : NULL;
+}
+
+static void on_connection(void *argument, struct MHD_Connection *connection, void **entry,
+                          enum MHD_ConnectionNotificationCode code)
+{
+    struct http_server *server = argument;
+    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+        const union MHD_ConnectionInfo *info =
+            MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+        *entry = watch_add(server->watch, info->connect_fd,
+                           exchange_now_ms() + server->config.request_timeout_ms);
+    } else if (*entry) {
+        watch_remove(server->watch, *entry);
+        *entry = NULL;
+    }
+}
+
+static void read_address(struct exchange *exchange, struct MHD_Connection *connection)
+{
+    char text[256] = "";
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    if (!info || !info->client_addr)
+        return;
+    socklen_t size = info->client_addr->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6)
+                                                              : sizeof(struct sockaddr_in);
+    if (getnameinfo(info->client_addr, size, text, sizeof text, NULL, 0, NI_NUMERICHOST) != 0)
+        return;
+    const char *plain = strncmp(text, "::ffff:", 7) == 0 ? text + 7 : text;
+    const char *copy = memory_copy(&exchange->memory, plain);
+    exchange->public.address = copy ? copy : "";
+}
+
+/* The first line of a request has come. */
+static void *on_target(void *argument, const char *target, struct MHD_Connection *connection)
+{
+    struct http_server *server = argument;
+    struct watch_entry *entry = entry_of(connection);
+    struct exchange *exchange = entry ? exchange_new(server, target) : NULL;
+    if (!exchange)
+        return NULL;
+    exchange->connection = connection;
+    exchange->entry = entry;
+    read_address(exchange, connection);
+    watch_attach(server->watch, entry, exchange);
+    watch_deadline(server->watch, entry,
+                   exchange->public.received_ms + server->config.request_timeout_ms);
+    atomic_fetch_add(&server->open_requests, 1);
+    return exchange;
+}
+
+static enum MHD_Result on_header(void *argument, enum MHD_ValueKind kind, const char *name,
+                                 const char *value)
+{
+    (void)kind;
+    intake_header(argument, name, value ? value : "");
+    return MHD_YES;
+}
+
+static ssize_t on_read(void *argument, uint64_t position, char *buffer, size_t capacity)
+{
+    struct exchange *exchange = argument;
+    (void)position;
+    pthread_mutex_lock(&exchange->lock);
+    long n = exchange->connection ? stream_read(exchange, buffer, capacity) : -1;
+    if (n == 0) {
+        exchange->suspended = true;
+        MHD_suspend_connection(exchange->connection);
+        watch_gone(exchange->watch, exchange->entry, true);
+    }
+    bool failed = n < 0 && (exchange->gone || exchange->stream.dropped);
+    pthread_mutex_unlock(&exchange->lock);
+    if (n < 0)
+        return failed ? MHD_CONTENT_READER_END_WITH_ERROR : MHD_CONTENT_READER_END_OF_STREAM;
+    return n;
+}
+
+static void on_read_end(void *argument)
+{
+    exchange_drop(argument);
+}
+
+static struct MHD_Response *make_response(struct exchange *exchange)
+{
+    const struct exchange_answer *answer = &exchange->answer;
+    if (!answer->is_stream) {
+        void *body;
+        memcpy(&body, &answer->body, sizeof body); /* only ever read */
+        return MHD_create_response_from_buffer(answer->size, body, MHD_RESPMEM_PERSISTENT);
+    }
+    exchange_take(exchange);
+    struct MHD_Response *response =
+        MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 8192, on_read, exchange, on_read_end);
+    if (!response)
+        exchange_drop(exchange);
+    return response;
+}
+
+static void add_headers(struct MHD_Response *response, const struct exchange *exchange, bool close)
+{
+    const struct exchange_answer *answer = &exchange->answer;
+    for (size_t i = 0; i < answer->n_headers; i++)
+        MHD_add_response_header(response, answer->headers[i].name, answer->headers[i].value);
+    if (answer->type)
+        MHD_add_response_header(response, "Content-Type", answer->type);
+    MHD_add_response_header(response, "X-Request-Id", exchange->request_id);
+    MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
+    MHD_add_response_header(response, "Vary",
+                            exchange->varies_by_origin ? "Accept, Accept-Encoding, Origin"
+                                                       : "Accept, Accept-Encoding");
+    if (answer->is_gzip)
+        MHD_add_response_header(response, "Content-Encoding", "gzip");
+    if (exchange->cors_origin) {
+        MHD_add_response_header(response, "Access-Control-Allow-Origin", exchange->cors_origin);
+        MHD_add_response_header(response, "Access-Control-Expose-Headers",
+                                "Location, Retry-After, X-Request-Id, "
+                                "Inference-Header-Content-Length");
+    }
+    if (close)
+        MHD_add_response_header(response, "Connection", "close");
+}
+
+/* Not locked, as the library reads streams with a lock of its own; a set answer does not change. */
+static enum MHD_Result send_answer(struct exchange *exchange, bool close)
+{
+    struct http_server *server = exchange->server;
+    struct MHD_Response *response = make_response(exchange);
+    if (!response)
+        return MHD_NO;
+    bool is_stream = exchange->answer.is_stream;
+    add_headers(response, exchange, close || atomic_load(&server->quiesced));
+    watch_deadline(server->watch, exchange->entry,
+                   is_stream ? WATCH_NEVER : exchange_now_ms() + server->config.send_timeout_ms);
+    if (is_stream)
+        watch_ping(server->watch, exchange->entry, server->config.stream_ping_ms);
+    enum MHD_Result result =
+        MHD_queue_response(exchange->connection, (unsigned)exchange->answer.status, response);
+    MHD_destroy_response(response);
+    return result;
+}
+
+static enum MHD_Result take_head(struct exchange *exchange, const char *method)
+{
+    MHD_get_connection_values(exchange->connection, MHD_HEADER_KIND, on_header, exchange);
+    exchange->is_head_done = true;
+    intake_head(exchange, method);
+    if (!exchange_is_answered(exchange) || !intake_is_hopeless(exchange))
+        return MHD_YES;
+    watch_linger(exchange->watch, exchange->entry);
+    return send_answer(exchange, true);
+}
+
+static void call_handler(struct exchange *exchange)
+{
+    struct http_server *server = exchange->server;
+    watch_deadline(server->watch, exchange->entry, WATCH_NEVER);
+    intake_end(exchange);
+    exchange->is_complete = true;
+    if (exchange_is_answered(exchange))
+        return;
+    if (atomic_load(&server->stopping)) {
+        exchange_refuse_text(exchange, 503, "the server is shutting down");
+        return;
+    }
+    pthread_mutex_lock(&exchange->lock);
+    exchange->handed = true;
+    pthread_mutex_unlock(&exchange->lock);
+    exchange_take(exchange);
+    exchange->public.route->handle(&exchange->public, server->context);
+}
+
+/* The request is complete; or the connection has been resumed. */
+static enum MHD_Result answer_or_wait(struct exchange *exchange)
+{
+    if (!exchange->is_complete)
+        call_handler(exchange);
+    pthread_mutex_lock(&exchange->lock);
+    if (exchange->answer.status == 0 && !exchange->gone && atomic_load(&exchange->server->stopping))
+        exchange->answer.status = 503;
+    bool answered = exchange->answer.status != 0, gone = exchange->gone;
+    if (!answered && !gone) {
+        exchange->suspended = true;
+        MHD_suspend_connection(exchange->connection);
+        watch_gone(exchange->watch, exchange->entry, true);
+    }
+    pthread_mutex_unlock(&exchange->lock);
+    if (answered)
+        return send_answer(exchange, exchange->must_close);
+    return gone ? MHD_NO : MHD_YES;
+}
+
+static enum MHD_Result on_access(void *argument, struct MHD_Connection *connection, const char *url,
+                                 const char *method, const char *version, const char *upload,
+                                 size_t *upload_size, void **request)
+{
+    struct exchange *exchange = *request;
+    (void)argument, (void)connection, (void)url, (void)version;
+    if (!exchange)
+        return MHD_NO;
+    if (!exchange->is_head_done)
+        return take_head(exchange, method);
+    if (*upload_size == 0)
+        return answer_or_wait(exchange);
+    bool go_on = intake_body(exchange, upload, *upload_size);
+    *upload_size = 0;
+    return go_on ? MHD_YES : MHD_NO;
+}
+
+static int final_status(struct exchange *exchange, bool done)
+{
+    pthread_mutex_lock(&exchange->lock);
+    int status = exchange->answer.status;
+    bool gone = exchange->gone;
+    pthread_mutex_unlock(&exchange->lock);
+    if (status != 0 && (done || !gone))
+        return status;
+    return watch_timed_out(exchange->watch, exchange->entry) ? 408 : 499;
+}
+
+static void log_access(struct exchange *exchange, bool done)
+{
+    const struct http_config *config = &exchange->server->config;
+    const struct http_exchange *public = &exchange->public;
+    const struct exchange_answer *answer = &exchange->answer;
+    if (!config->access)
+        return;
+    bool has_body = strcmp(public->method, "HEAD") != 0 && done;
+    struct http_access access = {
+        .request_id = public->request_id,
+        .trace_id = public->trace_id,
+        .method = public->method,
+        .route = public->route ? public->route->pattern : "",
+        .path = public->path,
+        .address = public->address,
+        .key_id = public->key_id,
+        .status = final_status(exchange, done),
+        .bytes_in = exchange->bytes_in,
+        .bytes_out = answer->is_stream ? exchange->stream.sent
+                     : has_body        ? answer->size
+                                       : 0,
+        .ms = (double)(exchange_now_ms() - public->received_ms),
+    };
+    config->access(&access, config->log_context);
+}
+
+static void on_completed(void *argument, struct MHD_Connection *connection, void **request,
+                         enum MHD_RequestTerminationCode code)
+{
+    struct http_server *server = argument;
+    struct exchange *exchange = *request;
+    (void)connection;
+    if (!exchange)
+        return;
+    *request = NULL;
+    watch_attach(server->watch, exchange->entry, NULL);
+    watch_deadline(server->watch, exchange->entry,
+                   exchange_now_ms() + server->config.idle_timeout_ms +
+                       server->config.request_timeout_ms);
+    log_access(exchange, code == MHD_REQUEST_TERMINATED_COMPLETED_OK);
+    exchange_detach(exchange);
+    exchange_drop(exchange);
+    atomic_fetch_sub(&server->open_requests, 1);
+}
+
+__attribute__((format(printf, 2, 0))) static void on_message(void *argument, const char *format,
+                                                             va_list arguments)
+{
+    struct http_server *server = argument;
+    char text[500];
+    if (!server->config.message)
+        return;
+    vsnprintf(text, sizeof text, format, arguments);
+    text[strcspn(text, "\n")] = '\0';
+    server->config.message(text, server->config.log_context);
+}
+
+/* Paths and queries are taken apart by uri.c, which needs them as they were sent. */
+static size_t keep_escapes(void *argument, struct MHD_Connection *connection, char *text)
+{
+    (void)argument, (void)connection;
+    return strlen(text);
+}
+
+static struct MHD_Daemon *start_daemon(struct http_server *server, const char *certificate,
+                                       const char *key, bool is_ipv6)
+{
+    const struct http_config *config = &server->config;
+    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG |
+                     (certificate ? MHD_USE_TLS : 0u) | (is_ipv6 ? MHD_USE_IPv6 : 0u);
+    struct MHD_OptionItem tls[] = {
+        {certificate ? MHD_OPTION_HTTPS_MEM_CERT : MHD_OPTION_END, 0, NULL},
+        {MHD_OPTION_HTTPS_MEM_KEY, 0, NULL},
+        {MHD_OPTION_END, 0, NULL},
+    };
+    memcpy(&tls[0].ptr_value, &certificate, sizeof certificate);
+    memcpy(&tls[1].ptr_value, &key, sizeof key);
+    struct MHD_OptionItem pool[] = {
+        {config->threads > 1 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_END,
+         (intptr_t)config->threads, NULL},
+        {MHD_OPTION_END, 0, NULL},
+    };
+    /* Half of a connection's memory is for the head, the rest for its body's pieces. */
+    size_t memory = 2 * (config->header_bytes_max + config->url_bytes_max) + 16384;
+    return MHD_start_daemon(
+        flags, 0, NULL, NULL, on_access, server, MHD_OPTION_EXTERNAL_LOGGER, on_message, server,
+        MHD_OPTION_LISTEN_SOCKET, server->listener, MHD_OPTION_NOTIFY_CONNECTION, on_connection,
+        server, MHD_OPTION_NOTIFY_COMPLETED, on_completed, server, MHD_OPTION_URI_LOG_CALLBACK,
+        on_target, server, MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL,
+        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_CONNECTION_LIMIT, config->connections_max,
+        MHD_OPTION_PER_IP_CONNECTION_LIMIT, config->connections_per_address_max,
+        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)(config->idle_timeout_ms / 1000),
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, memory, MHD_OPTION_ARRAY, tls, MHD_OPTION_ARRAY, pool,
+        MHD_OPTION_END);
+}
+
+enum lm_status transport_start(struct http_server *server, const char *certificate, const char *key,
+                               bool is_ipv6, struct lm_error *error)
+{
+    if (certificate && MHD_is_feature_supported(MHD_FEATURE_TLS) != MHD_YES)
+        return lm_fail(error, LM_UNSUPPORTED, "tls: libmicrohttpd is built without it");
+    struct transport *transport = calloc(1, sizeof *transport);
+    if (!transport)
+        return lm_fail(error, LM_NOMEM, "out of memory");
+    transport->daemon = start_daemon(server, certificate, key, is_ipv6);
+    if (!transport->daemon) {
+        server->listener = -1; /* the library has closed it */
+        free(transport);
+        return lm_fail(error, certificate ? LM_CORRUPT : LM_IO,
+                       certificate ? "tls: the certificate and the key cannot be used together"
+                                   : "libmicrohttpd does not start");
+    }
+    server->transport = transport;
+    return LM_OK;
+}
+
+void transport_quiesce(struct transport *transport)
+{
+    MHD_quiesce_daemon(transport->daemon);
+}
+
+void transport_stop(struct transport *transport)
+{
+    if (!transport)
+        return;
+    MHD_stop_daemon(transport->daemon);
+    free(transport);
+}
+
+void transport_resume(void *connection)
+{
+    MHD_resume_connection(connection);
+}
