@@ -20,7 +20,7 @@ from collections import Counter
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-VERDICT = re.compile(r"^\[ *(OK|FAILED|SKIPPED) *\] (\S+)$", re.MULTILINE)  # cmocka's lines
+VERDICT = re.compile(r"^\[ *(OK|FAILED|SKIPPED) *\] (\S.*)$", re.MULTILINE)  # cmocka's lines
 OUTCOME = {"OK": "passed", "FAILED": "failed", "SKIPPED": "skipped"}
 
 # A program that runs one file of unittest and prints a line for each test, as cmocka does.
