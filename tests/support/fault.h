@@ -3,7 +3,8 @@
  *
  * This file defines malloc and its relatives, for the whole program: libraries and the C library
  * itself call these, too.  Include it in one file.  glibc only.  Memory comes from what is below:
- * the sanitizer's allocator, or glibc's.
+ * the sanitizer's allocator, or glibc's.  Only the arming thread's allocations count and fail: a
+ * library's own threads (OpenBLAS starts some when it is loaded) allocate whenever they like.
  *
  *     static enum lm_status attempt(struct lm_error *error) { ... }
  *     fault_ratchet(attempt);
@@ -12,7 +13,6 @@
 #define TEST_FAULT_H
 
 #include <errno.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -33,8 +33,8 @@
 #define BELOW(function) __libc_##function
 #endif
 
-static atomic_bool fault_armed, fault_forever, fault_was_ours;
-static atomic_ulong fault_at, fault_seen;
+static _Thread_local bool fault_armed, fault_forever, fault_was_ours;
+static _Thread_local unsigned long fault_at, fault_seen;
 
 extern const char __executable_start[], etext[]; /* of this program, without its libraries */
 
@@ -53,14 +53,14 @@ extern void *BELOW(memalign)(size_t, size_t);
 /* Whether this allocation is to fail. */
 static inline bool fault_now(const void *caller)
 {
-    if (!atomic_load(&fault_armed))
+    if (!fault_armed)
         return false;
-    unsigned long n = atomic_fetch_add(&fault_seen, 1), at = atomic_load(&fault_at);
-    if (n != at && !(atomic_load(&fault_forever) && n > at))
+    unsigned long n = fault_seen++;
+    if (n != fault_at && !(fault_forever && n > fault_at))
         return false;
-    if (n == at)
-        atomic_store(&fault_was_ours, (uintptr_t)caller >= (uintptr_t)__executable_start &&
-                                          (uintptr_t)caller < (uintptr_t)etext);
+    if (n == fault_at)
+        fault_was_ours = (uintptr_t)caller >= (uintptr_t)__executable_start &&
+                         (uintptr_t)caller < (uintptr_t)etext;
     errno = ENOMEM;
     return true;
 }
@@ -99,17 +99,17 @@ int posix_memalign(void **out, size_t alignment, size_t size)
 /* Allocation n from now on fails; forever: all later ones, too. */
 static inline void fault_arm(unsigned long n, bool forever)
 {
-    atomic_store(&fault_at, n);
-    atomic_store(&fault_forever, forever);
-    atomic_store(&fault_seen, 0);
-    atomic_store(&fault_armed, true);
+    fault_at = n;
+    fault_forever = forever;
+    fault_seen = 0;
+    fault_armed = true;
 }
 
 /* Number of allocations since fault_arm. */
 static inline unsigned long fault_disarm(void)
 {
-    atomic_store(&fault_armed, false);
-    return atomic_load(&fault_seen);
+    fault_armed = false;
+    return fault_seen;
 }
 
 /* Counts without failing. */
@@ -134,7 +134,7 @@ static inline void fault_ratchet_once(enum lm_status (*attempt)(struct lm_error 
             return;
         }
         /* The C library has other ways sometimes: qsort sorts in place. */
-        if (status == LM_OK && !atomic_load(&fault_was_ours))
+        if (status == LM_OK && !fault_was_ours)
             continue;
         if (status != LM_NOMEM || error.status != LM_NOMEM || !error.text[0])
             fail_msg("allocation %lu failed: status %d, error %d, '%s'", n, status, error.status,
