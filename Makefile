@@ -3,7 +3,7 @@
 # Variables: DEV=1 (warnings are errors), SAN=address,undefined or SAN=thread (a build apart, with
 # sanitizers), CC=clang (a build apart), B=DIR (build folder), PREFIX, DESTDIR (of install).
 
-VERSION := $(shell sed -n 's/.*version\[\] = "\([0-9.]*\)".*/\1/p' server/cli/main.c)
+VERSION := $(shell sed -n 's/.*LAYERMASK_VERSION "\([0-9.]*\)".*/\1/p' server/codec/version.h)
 CC ?= cc
 ifeq ($(origin CC),default)
 CC := gcc
@@ -36,17 +36,19 @@ override LDFLAGS += -fsanitize=$(SAN)
 endif
 
 ENGINE_SOURCES := $(wildcard engine/*.c engine/*/*.c)
-SERVER_SOURCES := $(filter-out server/cli/main.c,$(wildcard server/codec/*.c server/cli/*.c))
+CODEC_SOURCES := $(wildcard server/codec/*.c)
+SERVER_SOURCES := $(CODEC_SOURCES) $(filter-out server/cli/main.c,$(wildcard server/cli/*.c))
 TEST_SOURCES := $(wildcard tests/unit/test_*.c tests/property/test_*.c tests/fault/test_*.c \
     tests/fuzz/test_*.c)
 DAEMON_SOURCES := $(wildcard server/config/*.c server/obs/*.c server/store/*.c server/http/*.c \
-    server/jobs/*.c)
-DAEMON_TEST_SOURCES := $(wildcard tests/server/*/test_*.c)
+    server/jobs/*.c server/api/*.c server/app*.c)
+DAEMON_TEST_SOURCES := $(wildcard tests/server/*/test_*.c tests/http/test_*.c)
 TOOL_SOURCES := $(wildcard tests/tools/*.c)
 ENGINE_OBJECTS := $(ENGINE_SOURCES:%.c=$(B)/%.o) $(B)/generated/onnx_subset.pb-c.o
+CODEC_OBJECTS := $(CODEC_SOURCES:%.c=$(B)/%.o)
 SERVER_OBJECTS := $(SERVER_SOURCES:%.c=$(B)/%.o)
 DAEMON_OBJECTS := $(DAEMON_SOURCES:%.c=$(B)/%.o)
-PROGRAMS := $(B)/layermask
+PROGRAMS := $(B)/layermask $(B)/layermaskd
 LIBRARIES := $(B)/liblayermask.a $(B)/liblayermask.so
 DAEMON_TESTS := $(DAEMON_TEST_SOURCES:%.c=$(B)/%)
 TESTS := $(TEST_SOURCES:%.c=$(B)/%) $(DAEMON_TESTS)
@@ -107,6 +109,13 @@ $(B)/liblayermask.so: $(ENGINE_OBJECTS) engine/liblayermask.map
 $(B)/layermask: $(B)/server/cli/main.o $(SERVER_OBJECTS) $(B)/liblayermask.a
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(call packages_libs,$(ENGINE_PACKAGES) $(SERVER_PACKAGES)) \
 	    -lm -pthread
+
+# The daemon needs no BLAS: only the command line's bench does.
+$(B)/layermaskd: $(B)/server/main.o $(DAEMON_OBJECTS) $(CODEC_OBJECTS) $(B)/liblayermask.a
+	$(CC) $(CFLAGS) $(LDFLAGS) -Wl,--as-needed -o $@ $^ \
+	    $(call packages_libs,$(ENGINE_PACKAGES) $(SERVER_PACKAGES) $(DAEMON_PACKAGES)) -lm -pthread
+
+$(B)/server/api/assets.o: openapi.yaml server/web/index.html server/web/docs.html
 
 # Tests see every room.
 compile_test = $(CC) $(CPPFLAGS) $(CFLAGS) -Wno-missing-prototypes -MMD -MP -MF $@.d -MT $@ -Iinclude \
@@ -186,10 +195,16 @@ endef
 $(B)/layermask.pc: Makefile $(B)/flags always
 	$(file >$@,$(PKG_CONFIG))
 
+# Where layermaskd looks for its built-in model: in ../share of the folder that it is in.
+BUILT_IN := share/layermask/models/shapes
+
 .PHONY: install
 install: all $(B)/layermask.pc ## into PREFIX (/usr/local), below DESTDIR
 	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin include/layermask lib/pkgconfig)
 	install $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin
+	install -d $(DESTDIR)$(PREFIX)/$(BUILT_IN)
+	install -m 644 $(addprefix config/models/shapes/,model.onnx model.json labels.txt) \
+	    $(DESTDIR)$(PREFIX)/$(BUILT_IN)
 	install -m 644 include/layermask/*.h $(DESTDIR)$(PREFIX)/include/layermask
 	install -m 644 $(B)/liblayermask.a $(DESTDIR)$(PREFIX)/lib
 	install $(B)/liblayermask.so $(DESTDIR)$(PREFIX)/lib/$(SONAME)

@@ -45,7 +45,9 @@ static enum lm_status input_dims(const struct onnx_value *input,
     int64_t asked[4] = {1, 3, options ? options->height : 0, options ? options->width : 0};
     for (int a = 0; a < 4; a++) {
         const char *axis = (const char *[]){"batch", "channels", "height", "width"}[a];
-        if (dims[a] < 1)
+        if (dims[a] == 0)
+            return lm_fail(error, LM_CORRUPT, "input '%s': %s 0 (1 to %d)", name, axis, MAX_SIDE);
+        if (dims[a] < 0)
             dims[a] = asked[a];
         if (dims[a] < 1)
             return lm_fail(error, LM_INVALID,
@@ -70,6 +72,11 @@ static enum lm_status define_input(struct lowering *l, const struct onnx_model *
         return lm_fail(error, LM_UNSUPPORTED, "%zu inputs; an image classifier has one",
                        onnx->n_inputs);
     struct view view = {.rank = 4, .row_axis = 2, .column_axis = 3};
+    char name[ONNX_QUOTE];
+    int32_t type = onnx->inputs[0].source_type; /* 0: it does not say */
+    if (type && !onnx_type_is_float(type))
+        return lm_fail(error, LM_UNSUPPORTED, "input '%s' is %s; only floats are supported",
+                       onnx_quote(onnx->inputs[0].name, name), onnx_type_name(type));
     enum lm_status status = input_dims(&onnx->inputs[0], options, view.dims, error);
     if (status != LM_OK)
         return status;
@@ -106,12 +113,17 @@ static enum lm_status find_output(struct lowering *l, const struct onnx_model *o
     return LM_OK;
 }
 
-/* "node 'name' (Op): what" */
-static void describe(const struct onnx_node *node, const char *what, char *text, size_t size)
+/* "node 'name' (Op): what", with its number for a node without a name */
+static void describe(const struct onnx_model *onnx, size_t index, const char *what, char *text,
+                     size_t size)
 {
+    const struct onnx_node *node = &onnx->nodes[index];
     char name[ONNX_QUOTE], op[ONNX_QUOTE];
-    snprintf(text, size, "node '%s' (%s): %s", onnx_quote(node->name, name),
-             onnx_quote(node->op, op), what);
+    onnx_quote(node->op, op);
+    if (node->name[0])
+        snprintf(text, size, "node '%s' (%s): %s", onnx_quote(node->name, name), op, what);
+    else
+        snprintf(text, size, "node %zu (%s): %s", index, op, what);
 }
 
 /* Lowers all nodes. Without `refused`, stops at the first that is refused; else collects one line
@@ -125,7 +137,7 @@ static enum lm_status lower_all(struct lowering *l, const struct onnx_model *onn
         enum lm_status status = lowering_node(l, &onnx->nodes[i], &found);
         if (status == LM_OK)
             continue;
-        describe(&onnx->nodes[i], found.text, line, sizeof line);
+        describe(onnx, i, found.text, line, sizeof line);
         if (!refused || status == LM_NOMEM)
             return lm_fail(error, status, "%s", line);
         if (!text_append(refused, line) || !text_append(refused, "\n"))
@@ -186,7 +198,6 @@ static enum lm_status load(const char *path, const struct lm_model_options *opti
     struct lm_model *model = array_zalloc(1, sizeof *model);
     if (!model)
         return lm_fail(error, LM_NOMEM, "out of memory for a model");
-    kernels_gemm_start();
     model->kernels = kernels_choose(options && options->portable);
     model->graph.limits = fill_limits(options);
     model->graph.policy = options ? options->policy : (struct lm_policy){0};

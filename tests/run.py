@@ -60,7 +60,7 @@ def find_tests(build, words, preload):
         python = ["env", f"LD_PRELOAD={preload}", "ASAN_OPTIONS=detect_leaks=0", *python]
     tests = []
     for pattern in ("unit/test_*.c", "property/test_*.c", "fault/test_*.c", "fuzz/test_*.c",
-                    "server/*/test_*.c"):
+                    "server/*/test_*.c", "http/test_*.c"):
         for source in sorted((ROOT / "tests").glob(pattern)):
             name = source.relative_to(ROOT / "tests").with_suffix("")
             tests.append((str(name), [str(build / "tests" / name)]))
@@ -128,6 +128,7 @@ def main():
     environment = dict(os.environ, LAYERMASK_BUILD=str(build),
                        LAYERMASK_CC=arguments.compiler, CMOCKA_MESSAGE_OUTPUT="stdout")
     environment.setdefault("LAYERMASK_BIN", str(build / "layermask"))
+    environment.setdefault("LAYERMASKD", str(build / "layermaskd"))
     environment.setdefault("LAYERMASK_LIB", str(build / "liblayermask.so"))
     flags = build / "flags"
     if flags.exists() and "-fsanitize" in flags.read_text():

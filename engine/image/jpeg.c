@@ -282,6 +282,7 @@ static enum lm_status encoder_run(struct encoder *encoder, const struct lm_image
     jpeg->in_color_space = JCS_RGB;
     jpeg_set_defaults(jpeg);
     jpeg_set_quality(jpeg, quality, TRUE);
+    jpeg->comp_info[0].h_samp_factor = jpeg->comp_info[0].v_samp_factor = 1;
     jpeg_start_compress(jpeg, TRUE);
     while (jpeg->next_scanline < jpeg->image_height) {
         JSAMPROW row = image->rgb + (size_t)3 * image->width * jpeg->next_scanline;

@@ -1,10 +1,12 @@
-/* PNG, by libpng: pictures and masks in, pictures out.
+/* PNG, by libpng: pictures, masks and label maps in, pictures out.
  *
  * Rows are taken from libpng pass by pass and put in place here, so that an interlaced file needs
  * one row of memory beside the result, whatever its sample format.  Samples of 16 bits become
  * 8 by rounding (value * 255 / 65535), alpha is composited on white with rounding, colour profiles
  * and gamma are ignored.  Of the optional chunks only tRNS and eXIf are read, so text and profiles
- * are never unpacked; no chunk may claim more bytes than the file has.
+ * are never unpacked; no chunk may claim more bytes than the file has.  Data behind the last pixel
+ * would be unpacked by libpng just to be dropped, a thousand times as long as they are in the file,
+ * so that no row may take many more bytes of the file than it has itself.
  *
  * libpng reports errors by longjmp: everything that must survive one lives in struct reader or
  * struct writer, owned by the caller of the function that calls setjmp. */
@@ -17,6 +19,12 @@
 
 #include "base/memory.h"
 #include "image/image_room.h"
+
+/* Bytes of the file that a row may take beyond its own. */
+enum { ROW_SURPLUS = 1 << 16 };
+
+/* A chunk's type as png_get_io_chunk_type tells it. */
+#define IDAT (((png_uint_32)'I' << 24) | ('D' << 16) | ('A' << 8) | 'T')
 
 /* The pixels of one row of one pass: n of them at (x, y), (x + step, y), ... */
 struct span {
@@ -34,9 +42,10 @@ struct session {
 
 struct reader {
     struct session session;
-    const char *what; /* "image" or "mask", for error texts */
+    const char *what; /* "image", "mask" or "label map", for error texts */
     const uint8_t *bytes;
     size_t size, at;
+    size_t row_input, row_input_limit; /* image data, still packed, read for one row */
     uint32_t width, height;
     unsigned colours, sample_bytes; /* of a pixel as libpng hands it out */
     bool alpha;                     /* alpha follows the colours */
@@ -48,6 +57,7 @@ struct reader {
     uint64_t max_pixels;
     struct lm_image image;
     uint8_t *nonzero;
+    uint32_t *ids;
 };
 
 static png_voidp session_malloc(png_struct *png, png_alloc_size_t size)
@@ -83,6 +93,10 @@ static void reader_read(png_struct *png, png_byte *out, size_t size)
     struct reader *reader = png_get_io_ptr(png);
     if (size > reader->size - reader->at)
         png_error(png, "the file ends too early");
+    if (png_get_io_chunk_type(png) == IDAT)
+        reader->row_input += size;
+    if (reader->row && reader->row_input > reader->row_input_limit)
+        png_error(png, "there is more image data than pixels");
     memcpy(out, reader->bytes + reader->at, size);
     reader->at += size;
 }
@@ -117,7 +131,9 @@ static void reader_formats(struct reader *reader)
     reader->alpha = channels % 2 == 0;
     reader->colours = channels - reader->alpha;
     reader->sample_bytes = png_get_bit_depth(png, reader->session.info) / 8;
-    reader->row = png_malloc(png, png_get_rowbytes(png, reader->session.info));
+    size_t row_bytes = png_get_rowbytes(png, reader->session.info);
+    reader->row = png_malloc(png, row_bytes);
+    reader->row_input_limit = 2 * row_bytes + ROW_SURPLUS; /* 16 bits may have become 8 */
 }
 
 /* The first row of a pass, and the distance of its rows in *down. */
@@ -145,6 +161,7 @@ static void reader_rows(struct reader *reader)
         uint32_t down;
         struct span span = first_span(reader, interlaced, pass, &down);
         for (; span.n > 0 && span.y < reader->height; span.y += down) {
+            reader->row_input = 0;
             png_read_row(png, reader->row, NULL);
             reader->store(reader, &span);
         }
@@ -242,11 +259,20 @@ enum lm_status image_png_decode(const void *bytes, size_t size, uint64_t max_pix
 }
 
 /* The expected size waits in the still unused picture. */
-static enum lm_status accept_mask(struct reader *reader, struct lm_error *error)
+static enum lm_status check_expected_size(const struct reader *reader, struct lm_error *error)
 {
     if (reader->width != reader->image.width || reader->height != reader->image.height)
-        return lm_fail(error, LM_INVALID, "mask is %u x %u pixels, the image is %u x %u",
-                       reader->width, reader->height, reader->image.width, reader->image.height);
+        return lm_fail(error, LM_INVALID, "%s is %u x %u pixels, the image is %u x %u",
+                       reader->what, reader->width, reader->height, reader->image.width,
+                       reader->image.height);
+    return LM_OK;
+}
+
+static enum lm_status accept_mask(struct reader *reader, struct lm_error *error)
+{
+    enum lm_status status = check_expected_size(reader, error);
+    if (status != LM_OK)
+        return status;
     reader->nonzero = array_alloc(reader->width, reader->height);
     return reader->nonzero ? LM_OK : fail_memory(reader->what, error);
 }
@@ -294,6 +320,78 @@ enum lm_status image_png_decode_mask(const void *bytes, size_t size, uint32_t ex
     for (uint32_t y = 0; status == LM_OK && y < reader.height; y++)
         row(context, y, reader.nonzero + (size_t)y * reader.width);
     free(reader.nonzero);
+    reader_close(&reader);
+    return status;
+}
+
+static enum lm_status accept_ids(struct reader *reader, struct lm_error *error)
+{
+    enum lm_status status = check_expected_size(reader, error);
+    if (status != LM_OK)
+        return status;
+    const png_struct *png = reader->session.png;
+    const png_info *info = reader->session.info;
+    if (png_get_bit_depth(png, info) == 16 &&
+        (png_get_color_type(png, info) != PNG_COLOR_TYPE_GRAY ||
+         png_get_valid(png, info, PNG_INFO_tRNS)))
+        return lm_fail(error, LM_UNSUPPORTED,
+                       "label map has 16 bits a channel and colours or alpha; use 16-bit grey, or "
+                       "8-bit RGB");
+    reader->ids = array_alloc(reader->width, reader->height * sizeof *reader->ids);
+    return reader->ids ? LM_OK : fail_memory(reader->what, error);
+}
+
+static uint32_t colour_id(const struct reader *reader, const uint8_t *pixel)
+{
+    unsigned colours = reader->colours, alpha = reader->alpha ? pixel[colours] : 255;
+    uint32_t red = on_white(pixel[0], alpha), green = on_white(pixel[colours > 1 ? 1 : 0], alpha);
+    return red << 16 | green << 8 | on_white(pixel[colours > 1 ? 2 : 0], alpha);
+}
+
+static void store_ids(struct reader *reader, const struct span *span)
+{
+    const uint8_t *pixel = reader->row;
+    unsigned bytes = (reader->colours + reader->alpha) * reader->sample_bytes;
+    uint32_t *out = reader->ids + (size_t)span->y * reader->width + span->x;
+    for (uint32_t i = 0; i < span->n; i++, out += span->step, pixel += bytes)
+        *out = reader->sample_bytes == 2 ? (uint32_t)pixel[0] << 8 | pixel[1]
+                                         : colour_id(reader, pixel);
+}
+
+/* Ids of 8-bit greys, stored as grey or as colours, become the greys. */
+static void reduce_greys(uint32_t *ids, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (ids[i] != (ids[i] & 0xff) * 0x010101)
+            return;
+    for (size_t i = 0; i < n; i++)
+        ids[i] &= 0xff;
+}
+
+enum lm_status lm_image_decode_ids(const void *bytes, size_t size, uint32_t width, uint32_t height,
+                                   uint32_t **ids, struct lm_error *error)
+{
+    if (!bytes || size == 0)
+        return lm_fail(error, LM_CORRUPT, "label map is empty (0 bytes)");
+    if (!image_is_png(bytes, size))
+        return lm_fail(error, LM_UNSUPPORTED, "label map is not a PNG");
+    struct reader reader = {
+        .what = "label map",
+        .bytes = bytes,
+        .size = size,
+        .accept = accept_ids,
+        .store = store_ids,
+        .keep_16_bits = true,
+        .image = {.width = width, .height = height},
+    };
+    enum lm_status status = reader_run(&reader, error);
+    if (status == LM_OK) {
+        if (reader.sample_bytes == 1)
+            reduce_greys(reader.ids, (size_t)width * height);
+        *ids = reader.ids;
+    } else {
+        free(reader.ids);
+    }
     reader_close(&reader);
     return status;
 }

@@ -142,13 +142,4 @@ void kernels_pack(const struct kernels *kernels, const float *matrix, size_t dep
 /* The table for this machine; the portable one if `portable`. */
 const struct kernels *kernels_choose(bool portable);
 
-/* Makes OpenBLAS compute on the calling thread; call before the first product, any number of times.
- */
-void kernels_gemm_start(void);
-
-/* target (rows x columns, row stride target_stride) = a (rows x depth) * b (depth x columns).
- * One thread; OpenBLAS. */
-void kernels_gemm(float *target, size_t target_stride, const float *a, size_t a_stride,
-                  const float *b, size_t b_stride, size_t rows, size_t columns, size_t depth);
-
 #endif

@@ -76,8 +76,8 @@ struct onnx_node {
     struct onnx_attribute *attributes;
 };
 
-/* A graph input or output; dims are -1 where symbolic, missing or negative; rank 0 with has_shape
- * false when the file gives no shape; source_type 0 when it gives no tensor type. */
+/* A graph input or output; dims are -1 where symbolic, missing or -1, else >= 0; rank 0 with
+ * has_shape false when the file gives no shape; source_type 0 when it gives no tensor type. */
 struct onnx_value {
     char *name;
     int32_t source_type;
@@ -121,6 +121,9 @@ void onnx_tensor_free(struct onnx_tensor *tensor); /* leaves {0} */
 
 /* NULL if the node has no such attribute. */
 const struct onnx_attribute *onnx_attribute_find(const struct onnx_node *node, const char *name);
+
+/* Whether it is read as floats: float16, float32, float64, bfloat16. */
+bool onnx_type_is_float(int32_t source_type);
 
 /* "float32", "bool", ... of a source_type; "unknown" for one that the format does not have. */
 const char *onnx_type_name(int32_t source_type);

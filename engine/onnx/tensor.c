@@ -69,6 +69,12 @@ const char *onnx_type_name(int32_t source_type)
     return elements[source_type].name;
 }
 
+bool onnx_type_is_float(int32_t source_type)
+{
+    return source_type >= 0 && (size_t)source_type < sizeof elements / sizeof elements[0] &&
+           elements[source_type].size > 0 && elements[source_type].type == ONNX_FLOAT;
+}
+
 static float float_of_bits(uint32_t bits)
 {
     float value;

@@ -288,7 +288,10 @@ static enum lm_status take_value(const struct onnx_reader *reader, LmOnnx__Value
     to->rank = (uint32_t)type->shape->n_dim;
     for (size_t k = 0; k < type->shape->n_dim; k++) {
         const LmOnnx__TensorShapeProto__Dimension *dim = type->shape->dim[k];
-        to->dims[k] = dim->has_dim_value && dim->dim_value >= 0 ? dim->dim_value : -1;
+        to->dims[k] = dim->has_dim_value ? dim->dim_value : -1; /* some writers say -1, too */
+        if (to->dims[k] < -1)
+            return onnx_fail(reader, LM_CORRUPT, "tensor \"%s\": dim %zu is %" PRId64,
+                             onnx_quote(to->name, name), k, to->dims[k]);
     }
     return LM_OK;
 }

@@ -19,11 +19,13 @@ enum lm_status folding_shape(struct folding *f, enum onnx_type type, uint32_t ra
     size_t count = 1;
     if (rank > ONNX_MAX_RANK)
         return REFUSE(f->l, "rank %u (at most %d)", rank, ONNX_MAX_RANK);
-    for (uint32_t a = 0; a < rank; a++)
-        if (dims[a] < 0 || !size_mul(count, (size_t)dims[a], &count) ||
-            count > f->l->graph->limits.max_elements)
+    for (uint32_t a = 0; a < rank; a++) {
+        if (dims[a] < 0)
+            return lm_fail(f->l->error, LM_CORRUPT, "a constant with a size of %" PRId64, dims[a]);
+        if (!size_mul(count, (size_t)dims[a], &count) || count > f->l->graph->limits.max_elements)
             return lm_fail(f->l->error, LM_LIMIT, "a constant of more than %" PRIu64 " numbers",
                            f->l->graph->limits.max_elements);
+    }
     uint64_t bytes = (uint64_t)count * folding_element_bytes(type);
     if (bytes > f->l->graph->limits.max_bytes - f->l->folded_bytes)
         return lm_fail(f->l->error, LM_LIMIT,
@@ -182,7 +184,10 @@ static enum lm_status fold_range(struct folding *f)
     bool small = start >= -INT32_MAX && start <= INT32_MAX && end >= -INT32_MAX &&
                  end <= INT32_MAX && step >= -INT32_MAX && step <= INT32_MAX;
     if (step == 0 || !small)
-        return lm_fail(f->l->error, LM_CORRUPT, "a Range beyond its limits");
+        return lm_fail(f->l->error, LM_CORRUPT,
+                       "a Range from %" PRId64 " to %" PRId64 " in steps of %" PRId64
+                       " (beyond +-2^31, or 0)",
+                       start, end, step);
     if (step > 0 ? end > start : end < start)
         n = (end - start + step + (step > 0 ? -1 : 1)) / step;
     enum lm_status status = folding_shape(f, ONNX_INT64, 1, &n);

@@ -105,6 +105,9 @@ enum lm_status fold_cast(struct folding *f)
 {
     int64_t to = attribute_int(f->node, "to", 1);
     bool real = to == 1 || to == 10 || to == 11 || to == 16;
+    bool whole = (to >= 2 && to <= 7) || to == 9 || to == 12 || to == 13;
+    if (!real && !whole)
+        return REFUSE(f->l, "a Cast to type %" PRId64, to);
     if (folding_need(f, 1) != LM_OK)
         return LM_CORRUPT;
     const struct onnx_tensor *in = f->in[0];

@@ -94,10 +94,11 @@ enum lm_status fold_reshape(struct folding *f)
     int64_t dims[ONNX_MAX_RANK];
     size_t known = 1;
     int64_t open = -1;
+    bool copies = !attribute_int(f->node, "allowzero", 0);
     if (shape->type != ONNX_INT64 || shape->count > ONNX_MAX_RANK)
         return lm_fail(f->l->error, LM_CORRUPT, "a shape of %zu numbers", shape->count);
     for (uint32_t a = 0; a < shape->count; a++) {
-        dims[a] = shape->i[a] == 0 && a < in->rank ? in->dims[a] : shape->i[a];
+        dims[a] = shape->i[a] == 0 && copies && a < in->rank ? in->dims[a] : shape->i[a];
         if (dims[a] == -1)
             open = a;
         else if (dims[a] < 0 || !size_mul(known, (size_t)dims[a], &known))

@@ -1,5 +1,6 @@
 /* Conv, Gemm and MatMul nodes become conv steps; their weights are packed for the products when
  * nothing is folded into them any more. */
+#include <float.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
@@ -302,13 +303,38 @@ static enum lm_status pack(struct graph *graph, struct conv *conv, const struct 
     return LM_OK;
 }
 
+static bool all_finite(const float *numbers, size_t n)
+{
+    uint32_t bad = 0;
+    for (size_t i = 0; i < n; i++)
+        bad |= !(fabsf(numbers[i]) <= FLT_MAX);
+    return !bad;
+}
+
+/* A Relu would turn NaN into 0, and the answer would look sound. */
+static enum lm_status check_finite(const struct step *step, struct lm_error *error)
+{
+    const struct conv *conv = &step->conv;
+    char name[ONNX_QUOTE];
+    bool weights = all_finite(conv->weights, matrix_count(conv));
+    if (weights && all_finite(conv->bias, conv->out_channels))
+        return LM_OK;
+    return lm_fail(error, LM_CORRUPT, "%s: %s with its BatchNormalization, if any, hold NaN or inf",
+                   onnx_quote(step->name, name), weights ? "the biases" : "the weights");
+}
+
 enum lm_status graph_pack(struct graph *graph, const struct kernels *kernels,
                           struct lm_error *error)
 {
     enum lm_status status = LM_OK;
-    for (size_t i = 0; i < graph->n_steps && status == LM_OK; i++)
-        if (graph->steps[i].kind == &step_conv && !graph->steps[i].conv.depthwise)
-            status = pack(graph, &graph->steps[i].conv, kernels, error);
+    for (size_t i = 0; i < graph->n_steps && status == LM_OK; i++) {
+        struct step *step = &graph->steps[i];
+        if (step->kind != &step_conv)
+            continue;
+        status = check_finite(step, error);
+        if (status == LM_OK && !step->conv.depthwise)
+            status = pack(graph, &step->conv, kernels, error);
+    }
     return status;
 }
 

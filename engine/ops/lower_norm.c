@@ -51,6 +51,13 @@ static enum lm_status lower_batch_norm(struct lowering *l, const struct onnx_nod
     if (status != LM_OK)
         return status;
     double epsilon = (double)attribute_float(node, "epsilon", 1e-5f);
+    for (size_t c = 0; c < channels; c++)
+        if (!isfinite(rows[0][c]) || !isfinite(rows[1][c]) || !isfinite(rows[2][c]) ||
+            !((double)rows[3][c] + epsilon > 0) || !isfinite(rows[3][c]))
+            return lm_fail(l->error, LM_CORRUPT,
+                           "channel %zu: scale %g, bias %g, mean %g, variance %g, epsilon %g", c,
+                           (double)rows[0][c], (double)rows[1][c], (double)rows[2][c],
+                           (double)rows[3][c], epsilon);
     float *scale = malloc(2 * channels * sizeof *scale);
     if (!scale)
         return lm_fail(l->error, LM_NOMEM, "out of memory for a BatchNormalization");

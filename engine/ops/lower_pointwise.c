@@ -1,6 +1,7 @@
 /* Activations and arithmetic become pointwise steps of a few instructions; fusion joins them.
  *
  * A per-channel scale or shift right after a Conv goes into its weights instead. */
+#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -136,7 +137,7 @@ static enum lm_status lower_cast(struct lowering *l, const struct onnx_node *nod
 {
     int64_t to = attribute_int(node, "to", 1);
     if (to != 1 && to != 10 && to != 11 && to != 16)
-        return REFUSE(l, "a Cast of image features to type %d", (int)to);
+        return REFUSE(l, "a Cast of image features to type %" PRId64, to);
     const struct view *x = input_view(l, node, 0);
     return x ? output_view(l, node, 0, x) : REFUSE(l, "input 0 is a constant");
 }

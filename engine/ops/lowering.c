@@ -184,8 +184,6 @@ enum lm_status setting_ints(struct lowering *l, const struct onnx_node *node, co
     *ints = NULL;
     *n = SIZE_MAX;
     if (attribute) {
-        if (attribute->kind != ONNX_ATTR_INTS)
-            return lm_fail(l->error, LM_CORRUPT, "attribute %s is not a list of integers", name);
         *ints = attribute->ints;
         *n = attribute->n;
     } else if (symbol) {
@@ -257,6 +255,9 @@ static enum lm_status lower_node(struct lowering *l, const struct onnx_node *nod
     }
     if (node->n_outputs == 0)
         return LM_OK;
+    enum lm_status status = attributes_check(l, node);
+    if (status != LM_OK)
+        return status;
     if (fold_supported(node->op) && (constant || strcmp(node->op, "Shape") == 0))
         return fold_node(l, node);
     if (!rule || constant)

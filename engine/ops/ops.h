@@ -87,6 +87,9 @@ enum lm_status output_view(struct lowering *lowering, const struct onnx_node *no
 enum lm_status output_constant(struct lowering *lowering, const struct onnx_node *node, size_t i,
                                struct onnx_tensor *tensor);
 
+/* Whether all attributes that we know are of their kind; the readers below rely on it. */
+enum lm_status attributes_check(struct lowering *l, const struct onnx_node *node);
+
 int64_t attribute_int(const struct onnx_node *node, const char *name, int64_t otherwise);
 float attribute_float(const struct onnx_node *node, const char *name, float otherwise);
 const char *attribute_string(const struct onnx_node *node, const char *name, const char *otherwise);

@@ -267,10 +267,11 @@ static enum lm_status target_shape(struct lowering *l, const struct onnx_node *n
     if (n == SIZE_MAX || n < 2 || n > GRAPH_MAX_RANK)
         return REFUSE(l, "a result of rank %zu (2 to %d)", n == SIZE_MAX ? 0 : n, GRAPH_MAX_RANK);
     int64_t total = 1, known = 1, open = -1;
+    bool copies = !attribute_int(node, "allowzero", 0); /* a 0 stands for the input's size there */
     for (uint32_t a = 0; a < x->rank; a++)
         total *= x->dims[a];
     for (size_t a = 0; a < n; a++) {
-        dims[a] = shape[a] == 0 && a < x->rank ? x->dims[a] : shape[a];
+        dims[a] = shape[a] == 0 && copies && a < x->rank ? x->dims[a] : shape[a];
         if (dims[a] == -1 && open < 0)
             open = (int64_t)a;
         else if (dims[a] < 1 || __builtin_mul_overflow(known, dims[a], &known))

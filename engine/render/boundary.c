@@ -14,6 +14,9 @@
 enum { STRAIGHT = 5, DIAGONAL = 7, FAR = 200, REACH = 20 /* pixels, line or halo */ };
 enum { HALO_FROM = 128 /* pixels: a halo would drown the segments of a smaller picture */ };
 
+/* Lines over a fifth of a picture and more are faint, where its colours are what matters. */
+enum { COVER = 216, CROWDED_COVER = 72, CROWDED_SHARE = 5 };
+
 /* What a line encloses: a segment, all unseen pixels, or all segments that are not shown. */
 static int32_t group_at(const struct scene *scene, uint32_t x, uint32_t y)
 {
@@ -24,16 +27,20 @@ static int32_t group_at(const struct scene *scene, uint32_t x, uint32_t y)
     return scene->shown && !scene->shown[label] ? -2 : label;
 }
 
-static void mark_edges(const struct scene *scene, struct area panel, uint8_t *distance)
+/* Returns the number of marked pixels. */
+static size_t mark_edges(const struct scene *scene, struct area panel, uint8_t *distance)
 {
+    size_t edges = 0;
     for (uint32_t y = 0; y < panel.height; y++) {
         for (uint32_t x = 0; x < panel.width; x++) {
             int32_t here = group_at(scene, x, y);
             bool edge = (x + 1 < panel.width && group_at(scene, x + 1, y) != here) ||
                         (y + 1 < panel.height && group_at(scene, x, y + 1) != here);
             distance[(size_t)y * panel.width + x] = edge ? 0 : FAR;
+            edges += edge;
         }
     }
+    return edges;
 }
 
 static void lower(uint8_t *distance, uint8_t other, uint8_t step)
@@ -71,18 +78,23 @@ static void spread(uint8_t *distance, uint32_t width, uint32_t height)
     }
 }
 
+/* line, halo: distances where they end.  cover: of a line over what is below, 0..256. */
+struct strokes {
+    uint32_t line, halo, cover;
+};
+
 static void draw_lines(struct lm_image *canvas, struct area panel, const uint8_t *distance,
-                       uint32_t line, uint32_t halo)
+                       struct strokes strokes)
 {
     static const struct color dark = {24, 24, 28}, light = {255, 255, 255};
     for (uint32_t y = 0; y < panel.height; y++) {
         for (uint32_t x = 0; x < panel.width; x++) {
             uint32_t d = distance[(size_t)y * panel.width + x];
-            if (d > halo)
+            if (d > strokes.halo)
                 continue;
             struct color under = color_get(canvas, panel.x + x, panel.y + y);
-            struct color over =
-                d <= line ? mix_color(under, dark, 216) : mix_color(under, light, 104);
+            struct color over = d <= strokes.line ? mix_color(under, dark, strokes.cover)
+                                                  : mix_color(under, light, 104);
             color_put(canvas, panel.x + x, panel.y + y, over);
         }
     }
@@ -98,10 +110,14 @@ enum lm_status boundary_draw(const struct scene *scene, struct lm_image *canvas,
     uint32_t radius = scene->unit / 3 < REACH ? scene->unit / 3 : REACH;
     bool small = panel.width < HALO_FROM || panel.height < HALO_FROM;
     uint32_t ring = small ? 0 : radius ? radius : 1;
-    mark_edges(scene, panel, distance);
+    size_t edges = mark_edges(scene, panel, distance);
+    bool crowded = edges > (size_t)panel.width * panel.height / CROWDED_SHARE &&
+                   scene->options.kind != LM_RENDER_BOUNDARIES;
     if (radius + ring > 0)
         spread(distance, panel.width, panel.height);
-    draw_lines(canvas, panel, distance, radius * STRAIGHT, (radius + ring) * STRAIGHT);
+    draw_lines(canvas, panel, distance,
+               (struct strokes){radius * STRAIGHT, (radius + ring) * STRAIGHT,
+                                crowded ? CROWDED_COVER : COVER});
     free(distance);
     return LM_OK;
 }

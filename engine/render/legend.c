@@ -11,6 +11,7 @@
 #include "render/text.h"
 
 enum { PAD = 8, TITLE_BOTTOM = 6, BAR = 12, BAR_MAX_WIDTH = 420, LINE = 17, SWATCH = 22 };
+enum { TITLE_NAME = 256 /* bytes of a title's name that can be cut before its number */ };
 
 static const struct color ink = {32, 33, 36}, soft_ink = {95, 99, 104}, frame = {120, 124, 130};
 
@@ -36,12 +37,35 @@ uint32_t legend_height(const struct scene *scene)
     return (PAD + bar + lines * LINE + PAD - (LINE - FONT_HEIGHT)) * scene->unit;
 }
 
+/* Splits "name: number" before the last colon, if that is worth it: the name fits into `name`, and
+ * its end has to go for the line to fit into `room`, of which the number leaves half. */
+static const char *split_title(const char *title, const struct text_style *style, uint32_t room,
+                               char name[TITLE_NAME])
+{
+    const char *number = strrchr(title, ':');
+    if (!number || number - title >= TITLE_NAME || text_width(title, style, room) <= room ||
+        text_width(number, style, room) > room / 2)
+        return NULL;
+    memcpy(name, title, (size_t)(number - title));
+    name[number - title] = '\0';
+    return number;
+}
+
 void legend_draw_title(const struct scene *scene, struct lm_image *canvas, struct area area)
 {
-    uint32_t pad = PAD * scene->unit;
+    uint32_t pad = PAD * scene->unit, room = area.width - 2 * pad;
     struct text_style style = {scene->unit, true, ink};
-    text_draw(canvas, area.x + pad, area.y + pad, area.width - 2 * pad, scene->options.title,
-              &style);
+    char name[TITLE_NAME];
+    const char *title = scene->options.title;
+    const char *number = split_title(title, &style, room, name);
+    uint32_t x = area.x + pad, y = area.y + pad;
+    if (!number) {
+        text_draw(canvas, x, y, room, title, &style);
+        return;
+    }
+    uint32_t taken = (uint32_t)text_width(number, &style, room) + FONT_GAP * scene->unit;
+    uint64_t end = text_draw(canvas, x, y, room - taken, name, &style);
+    text_draw(canvas, (uint32_t)end, y, x + room - (uint32_t)end, number, &style);
 }
 
 static void draw_text(const struct scene *scene, struct lm_image *canvas, struct area area,

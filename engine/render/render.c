@@ -1,7 +1,8 @@
 /* lm_render: checks what it was given, lays the canvas out, and has it painted.
  *
  * Sizes follow the picture: up to MAGNIFY_BELOW pixels it is magnified by a whole number, so that
- * lines and text suit it; above, text and lines grow with it.
+ * lines and text suit it; above, text and lines grow with it.  A thin one is magnified, too, as far
+ * as it does not become too long, or there would be more lines than picture.
  */
 #include "layermask/render.h"
 
@@ -13,6 +14,8 @@
 
 enum {
     MAGNIFY_BELOW = 300, /* longer side, pixels */
+    THIN_BELOW = 60,     /* shorter side */
+    MAX_THIN = 2000,     /* longer side of a thin picture, magnified */
     UNIT_WIDTH = 500,    /* pixels of width that make one unit */
     MAX_UNIT = 64,
     DEFAULT_TOP = 5,
@@ -79,13 +82,27 @@ static enum lm_status check_image(const struct lm_image *image, const int32_t *l
     return LM_OK;
 }
 
+/* The smallest whole number that takes `side` to at least `wanted`. */
+static uint32_t times_to(uint32_t side, uint32_t wanted)
+{
+    return side < wanted ? (wanted + side - 1) / side : 1;
+}
+
+static uint32_t choose_magnify(uint32_t longer, uint32_t shorter)
+{
+    uint32_t magnify = times_to(longer, MAGNIFY_BELOW);
+    uint32_t thick = times_to(shorter, THIN_BELOW), most = MAX_THIN / longer;
+    thick = thick < most ? thick : most;
+    return magnify > thick ? magnify : thick;
+}
+
 static void choose_sizes(struct scene *scene)
 {
     uint32_t width = scene->image->width, height = scene->image->height;
-    uint32_t longer = width > height ? width : height;
     scene->magnify = 1;
-    if (!scene->options.no_legend && longer < MAGNIFY_BELOW)
-        scene->magnify = (MAGNIFY_BELOW + longer - 1) / longer;
+    if (!scene->options.no_legend)
+        scene->magnify =
+            choose_magnify(width > height ? width : height, width > height ? height : width);
     uint64_t wide = (uint64_t)width * scene->magnify, high = (uint64_t)height * scene->magnify;
     uint64_t across = wide < 2 * high ? wide : 2 * high;
     uint64_t unit = (across + UNIT_WIDTH / 2) / UNIT_WIDTH;

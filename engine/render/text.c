@@ -62,15 +62,13 @@ static uint64_t draw_run(struct lm_image *image, uint64_t x, uint32_t y, uint64_
     return x;
 }
 
-void text_draw(struct lm_image *image, uint32_t x, uint32_t y, uint32_t max_width, const char *text,
-               const struct text_style *style)
+uint64_t text_draw(struct lm_image *image, uint32_t x, uint32_t y, uint32_t max_width,
+                   const char *text, const struct text_style *style)
 {
     uint64_t end = (uint64_t)x + max_width;
-    if (text_width(text, style, max_width) <= max_width) {
-        draw_run(image, x, y, end, text, style);
-        return;
-    }
+    if (text_width(text, style, max_width) <= max_width)
+        return draw_run(image, x, y, end, text, style);
     uint64_t dots = text_width(ellipsis, style, UINT32_MAX) + (uint64_t)FONT_GAP * style->scale;
     uint64_t stop = dots < max_width ? end - dots : x;
-    draw_run(image, draw_run(image, x, y, stop, text, style), y, end, ellipsis, style);
+    return draw_run(image, draw_run(image, x, y, stop, text, style), y, end, ellipsis, style);
 }

@@ -36,8 +36,9 @@ struct text_style {
 /* Pixels that a line is wide; stops to count soon after `limit`. */
 uint64_t text_width(const char *text, const struct text_style *style, uint64_t limit);
 
-/* Draws one line with its left top at (x, y); what is wider than max_width ends in "...". */
-void text_draw(struct lm_image *image, uint32_t x, uint32_t y, uint32_t max_width, const char *text,
-               const struct text_style *style);
+/* Draws one line with its left top at (x, y); what is wider than max_width ends in "...".  Returns
+ * where a character after it would start. */
+uint64_t text_draw(struct lm_image *image, uint32_t x, uint32_t y, uint32_t max_width,
+                   const char *text, const struct text_style *style);
 
 #endif

@@ -40,6 +40,14 @@ struct lm_image_limits {
 enum lm_status lm_image_decode(const void *bytes, size_t size, const struct lm_image_limits *limits,
                                struct lm_image *out, struct lm_error *error);
 
+/* Reads a label map: an id for each pixel of a PNG of width x height.  A grey is its own id, of 16
+ * bits, too (of fewer than 8 bits: stretched to 0..255); of a picture with colours the ids are
+ * 65536 red + 256 green + blue.  Alpha is composited on white.  The file's orientation is not
+ * looked at. *ids: row-major, malloc'ed; the caller frees it. Errors: LM_CORRUPT, LM_INVALID
+ * (another size), LM_UNSUPPORTED (not a PNG; 16 bits a channel with colours or alpha), LM_NOMEM. */
+enum lm_status lm_image_decode_ids(const void *bytes, size_t size, uint32_t width, uint32_t height,
+                                   uint32_t **ids, struct lm_error *error);
+
 /* Allocates a black width x height picture. Errors: LM_INVALID (a side of 0), LM_LIMIT, LM_NOMEM.
  */
 enum lm_status lm_image_create(uint32_t width, uint32_t height, struct lm_image *out,
@@ -50,7 +58,9 @@ enum lm_status lm_image_create(uint32_t width, uint32_t height, struct lm_image 
 enum lm_status lm_image_encode_png(const struct lm_image *image, uint8_t **bytes, size_t *size,
                                    struct lm_error *error);
 
-/* Encodes as baseline JPEG; quality 1..100. *bytes is malloc'ed; the caller frees it. */
+/* Encodes as baseline JPEG with colours as sharp as the brightness (4:4:4), since drawings have
+ * thin coloured lines; quality 1..100. The same picture gives the same bytes. *bytes is malloc'ed;
+ * the caller frees it. */
 enum lm_status lm_image_encode_jpeg(const struct lm_image *image, int quality, uint8_t **bytes,
                                     size_t *size, struct lm_error *error);
 

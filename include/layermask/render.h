@@ -1,7 +1,8 @@
 /* Pictures of explanations, drawn on a copy of the user's upright picture.
  *
  * For people, the picture comes with a title above and a legend below; one whose longer side is
- * under 300 pixels is magnified by a whole number, and text and lines grow with large ones.  For
+ * under 300 pixels is magnified by a whole number, and so is one whose shorter side is under 60, up
+ * to 2000 pixels; text and lines grow with large ones.  For
  * programs (no_legend), the result has exactly the picture's pixels.  The same arguments give the
  * same bytes.
  */
@@ -38,8 +39,8 @@ struct lm_render_options {
     double alpha;              /* LM_RENDER_OVERLAY: cover of the strongest colours over the grey
                                   picture, 0..1; weaker ones cover less; 0: 0.6 */
     uint32_t top_segments;     /* LM_RENDER_TOP: how many; 0: 5 */
-    const char *title;         /* UTF-8, one line, cut to fit; NULL or "": none.  Characters outside
-                                  of printable ASCII: '?' */
+    const char *title;         /* UTF-8, one line, cut to fit, before its last ':' if there is one;
+                                  NULL or "": none.  Characters outside of printable ASCII: '?' */
     bool no_legend;            /* leave out title and legend strips, and do not magnify */
 };
 

@@ -10,6 +10,7 @@
 #include "codec/answer.h"
 #include "codec/drawing.h"
 #include "codec/file.h"
+#include "codec/label_choice.h"
 
 /* Everything of one explanation, freed together. */
 struct work {
@@ -18,7 +19,7 @@ struct work {
     struct picture_input input;
     struct batches *batches;
     struct explained explained;
-    uint32_t *labels; /* asked for by --labels */
+    struct label_choice labels; /* asked for by --labels */
 };
 
 static void work_free(struct work *work)
@@ -28,7 +29,6 @@ static void work_free(struct work *work)
     picture_input_free(&work->input);
     lm_model_free(work->model);
     model_dir_free(&work->dir);
-    free(work->labels);
 }
 
 static enum lm_status prepare(struct explain_arguments *arguments, struct work *work,
@@ -41,13 +41,13 @@ static enum lm_status prepare(struct explain_arguments *arguments, struct work *
     if (status != LM_OK)
         return status;
     lm_model_info(work->model, &info);
-    if (arguments->labels)
-        status = explain_labels(arguments->labels, work->dir.labels, info.classes, &work->labels,
-                                &options->n_labels, error);
-    options->labels = work->labels;
-    if (!arguments->labels)
-        options->n_labels =
-            arguments->top_labels < info.classes ? arguments->top_labels : info.classes;
+    options->n_labels = arguments->top_labels < info.classes ? arguments->top_labels : info.classes;
+    if (arguments->labels) {
+        status = label_choice_parse(arguments->labels, work->dir.labels, info.classes,
+                                    &work->labels, error);
+        options->labels = work->labels.indices;
+        options->n_labels = work->labels.n;
+    }
     if (status == LM_OK)
         status = common_read_picture(arguments->image, &work->dir, &work->input, error);
     if (status == LM_OK)

@@ -1,14 +1,12 @@
 /* The command line of `layermask explain`. */
 #include "cli/explain_arguments.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "cli/command.h"
 #include "cli/common.h"
 #include "codec/answer.h"
 #include "codec/drawing.h"
-#include "codec/labels.h"
 #include "codec/policy.h"
 
 /* Options that are words, before they are understood. */
@@ -149,55 +147,4 @@ bool explain_uses_stdout(const struct explain_arguments *arguments)
 {
     return (arguments->json && strcmp(arguments->json, "-") == 0) ||
            (arguments->output && strcmp(arguments->output, "-") == 0);
-}
-
-/* One entry of --labels. */
-static enum lm_status read_label(const char *entry, const json_t *labels, uint32_t classes,
-                                 uint32_t *out, struct lm_error *error)
-{
-    if (strspn(entry, "0123456789") != strlen(entry))
-        return labels_find(labels, entry, out, error);
-    unsigned long index = strtoul(entry, NULL, 10);
-    if (index >= classes)
-        return lm_fail(error, LM_INVALID, "labels: %.20s is not an output of the network, 0 to %u",
-                       entry, classes - 1);
-    *out = (uint32_t)index;
-    return LM_OK;
-}
-
-static bool contains(const uint32_t *list, uint32_t n, uint32_t value)
-{
-    for (uint32_t i = 0; i < n; i++)
-        if (list[i] == value)
-            return true;
-    return false;
-}
-
-enum lm_status explain_labels(const char *text, const json_t *labels, uint32_t classes,
-                              uint32_t **out, uint32_t *n, struct lm_error *error)
-{
-    char *copy = strdup(text), *rest = NULL;
-    uint32_t *list = calloc(strlen(text) + 1, sizeof *list), held = 0;
-    enum lm_status status = LM_OK;
-    if (!copy || !list)
-        status = lm_fail(error, LM_NOMEM, "labels: out of memory");
-    else
-        rest = copy;
-    for (char *entry; status == LM_OK && (entry = strtok_r(rest, ",", &rest));) {
-        uint32_t index = 0;
-        entry += strspn(entry, " ");
-        status = read_label(entry, labels, classes, &index, error);
-        if (status == LM_OK && !contains(list, held, index))
-            list[held++] = index;
-    }
-    if (status == LM_OK && held == 0)
-        status = lm_fail(error, LM_INVALID, "labels: the list is empty");
-    free(copy);
-    if (status != LM_OK) {
-        free(list);
-        return status;
-    }
-    *out = list;
-    *n = held;
-    return LM_OK;
 }

@@ -5,8 +5,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include <jansson.h>
-
 #include "cli/options.h"
 #include "codec/explainer.h"
 #include "layermask/render.h"
@@ -25,9 +23,5 @@ int explain_arguments_read(int argc, char **argv, struct explain_arguments *out)
 
 /* Is standard output taken by JSON or a drawing? */
 bool explain_uses_stdout(const struct explain_arguments *arguments);
-
-/* "281,tabby" -> indices, each once.  *out is malloc'ed.  Errors: LM_INVALID, LM_NOMEM. */
-enum lm_status explain_labels(const char *text, const json_t *labels, uint32_t classes,
-                              uint32_t **out, uint32_t *n, struct lm_error *error);
 
 #endif

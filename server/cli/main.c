@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "cli/command.h"
+#include "codec/version.h"
 
-static const char version[] = "0.1.0";
 
 static const struct {
     const char *name;
@@ -47,7 +47,7 @@ int main(int argc, char **argv)
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0)
         return help();
     if (strcmp(name, "--version") == 0) {
-        printf("layermask %s\n", version);
+        puts("layermask " LAYERMASK_VERSION);
         return COMMAND_DONE;
     }
     if (!*name)

@@ -149,6 +149,7 @@ static enum lm_status segment_picture(void *context, json_t *segmentation,
     lm_segments_free(&work->segments);
     if (status == LM_OK)
         status = segmentation_run(&chosen, &work->input, &work->segments, NULL, error);
+    segmentation_free(&chosen);
     if (status == LM_OK)
         *out = &work->segments;
     return status;

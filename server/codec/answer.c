@@ -63,41 +63,73 @@ static json_t *logits_list(const float *logits, uint32_t n)
     return list;
 }
 
-enum lm_status answer_prediction(const struct model_dir *dir, const struct picture_input *input,
-                                 const struct prediction *prediction, const struct masking *masking,
-                                 uint32_t top_k, bool logits, json_t **out, struct lm_error *error)
+/* {"top", "logits" (if asked for)} and the members of `rest`, which is taken over. */
+static enum lm_status write_outputs(const struct model_dir *dir,
+                                    const struct prediction *prediction, uint32_t top_k,
+                                    bool logits, json_t *rest, json_t **out, struct lm_error *error)
 {
-    json_t *top = NULL;
-    enum lm_status status = answer_top(dir->labels, prediction->probabilities, prediction->logits,
-                                       prediction->classes, top_k, &top, error);
+    json_t *top = NULL, *result = NULL;
+    enum lm_status status = rest ? LM_OK : answer_fail(error);
+    if (status == LM_OK)
+        status = answer_top(dir->labels, prediction->probabilities, prediction->logits,
+                            prediction->classes, top_k, &top, error);
     if (status != LM_OK)
-        return status;
-    char name[MASKING_NAME_BYTES];
-    masking_name(masking, name);
-    json_t *result = json_pack("{s:o}", "top", top);
+        goto done;
+    result = json_pack("{s:o}", "top", top);
     bool failed = !result;
     if (logits && !failed)
         failed = json_object_set_new(result, "logits",
                                      logits_list(prediction->logits, prediction->classes)) != 0;
-    json_t *rest = json_pack("{s:s, s:f, s:f}", "masking", name, "visible_fraction",
-                             prediction->visible_fraction, "unseen", input->unseen);
-    failed = failed || !rest || json_object_update(result, rest) != 0;
-    json_decref(rest);
-    if (failed) {
-        json_decref(result);
-        return answer_fail(error);
+    if (failed || json_object_update(result, rest) != 0) {
+        status = answer_fail(error);
+        goto done;
     }
     *out = result;
+    result = NULL;
+done:
+    json_decref(result);
+    json_decref(rest);
+    return status;
+}
+
+enum lm_status answer_prediction(const struct model_dir *dir, const struct picture_input *input,
+                                 const struct prediction *prediction, const struct masking *masking,
+                                 uint32_t top_k, bool logits, json_t **out, struct lm_error *error)
+{
+    char name[MASKING_NAME_BYTES];
+    masking_name(masking, name);
+    json_t *rest = json_pack("{s:s, s:f, s:f}", "masking", name, "visible_fraction",
+                             prediction->visible_fraction, "unseen", input->unseen);
+    return write_outputs(dir, prediction, top_k, logits, rest, out, error);
+}
+
+enum lm_status answer_what_if(const struct model_dir *dir, const struct prediction *unmasked,
+                              const struct prediction *masked, uint32_t top_k, bool logits,
+                              json_t **out, struct lm_error *error)
+{
+    uint32_t label;
+    probability_top(unmasked->probabilities, unmasked->classes, 1, &label);
+    double delta = masked->probabilities[label] - unmasked->probabilities[label];
+    json_t *rest =
+        json_pack("{s:f, s:f}", "visible_fraction", masked->visible_fraction, "delta", delta);
+    return write_outputs(dir, masked, top_k, logits, rest, out, error);
+}
+
+enum lm_status answer_envelope_list(const struct model_dir *dir, const char *model_name,
+                                    const char *key, json_t *items, json_t **out,
+                                    struct lm_error *error)
+{
+    json_t *envelope = json_pack("{s:s, s:s, s:o}", "model_name", model_name, "model_version",
+                                 dir->version, key, items);
+    if (!envelope)
+        return answer_fail(error);
+    *out = envelope;
     return LM_OK;
 }
 
 enum lm_status answer_envelope(const struct model_dir *dir, const char *key, json_t *item,
                                json_t **out, struct lm_error *error)
 {
-    json_t *envelope = json_pack("{s:s, s:s, s:[o]}", "model_name", dir->name, "model_version",
-                                 dir->version, key, item);
-    if (!envelope)
-        return answer_fail(error);
-    *out = envelope;
-    return LM_OK;
+    json_t *items = json_pack("[o]", item);
+    return answer_envelope_list(dir, dir->name, key, items, out, error);
 }

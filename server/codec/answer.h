@@ -30,6 +30,14 @@ enum lm_status answer_prediction(const struct model_dir *dir, const struct pictu
                                  const struct prediction *prediction, const struct masking *masking,
                                  uint32_t top_k, bool logits, json_t **out, struct lm_error *error);
 
+/* An element of "masks", for what a further mask makes of a picture: {"top", "logits" (if asked
+ * for), "visible_fraction", "delta"}.  delta: the probability, under the mask, of the label that is
+ * the most probable one without the mask, minus that label's probability without the mask; below 0
+ * where the mask takes away what speaks for the label. */
+enum lm_status answer_what_if(const struct model_dir *dir, const struct prediction *unmasked,
+                              const struct prediction *masked, uint32_t top_k, bool logits,
+                              json_t **out, struct lm_error *error);
+
 /* What an explanation may hold beyond the weights. */
 enum {
     ANSWER_SEGMENTS = 1, /* every segment's COCO RLE, in pixels of the picture */
@@ -55,5 +63,10 @@ enum lm_status answer_explanation(const struct model_dir *dir, const struct pict
 /* {"model_name", "model_version", <key>: [item]}; takes item's reference over, also on failure. */
 enum lm_status answer_envelope(const struct model_dir *dir, const char *key, json_t *item,
                                json_t **out, struct lm_error *error);
+
+/* The same for a list of items, and a model that is called by another name. */
+enum lm_status answer_envelope_list(const struct model_dir *dir, const char *model_name,
+                                    const char *key, json_t *items, json_t **out,
+                                    struct lm_error *error);
 
 #endif

@@ -148,6 +148,11 @@ const struct batches_work *explainer_work(const struct explainer *explainer)
     return &explainer->work;
 }
 
+uint32_t explainer_segments(const struct explainer *explainer)
+{
+    return explainer->result.segments.count;
+}
+
 static enum lm_status fit(struct explainer *explainer, struct lm_error *error)
 {
     const struct explainer_options *options = &explainer->options;
@@ -212,31 +217,21 @@ void explainer_free(struct explainer *explainer)
     free(explainer);
 }
 
-/* More segments than the options can give. */
-static uint64_t most_segments(const struct segmentation *segmentation)
-{
-    const struct lm_segment_options *options = &segmentation->options;
-    uint64_t asked = 2 * (options->n_segments ? (uint64_t)options->n_segments : 50);
-    if (options->rows && options->columns)
-        asked = (uint64_t)options->rows * options->columns;
-    if (segmentation->custom || options->cell || asked > SEGMENTATION_MAX_SEGMENTS)
-        return SEGMENTATION_MAX_SEGMENTS;
-    return asked;
-}
-
-/* By part: the picture (its pixels, and those of its segments), the input (planes, masks, what SLIC
- * works in), the samples and their outputs, the fit.  In double, where nothing overflows. */
+/* By part: the picture (its pixels, and those of its segments), the input (planes, masks, what is
+ * segmented in), the samples and their outputs, the fit.  In double, where nothing overflows. */
 uint64_t explainer_bytes(const struct lm_model *model, const struct explainer_options *options,
                          uint64_t picture_pixels, uint32_t size, uint32_t threads)
 {
     struct lm_model_info info;
     lm_model_info(model, &info);
     double pixels = (double)info.height * info.width, slots = (double)size * threads;
-    double segments = (double)most_segments(&options->segmentation);
+    double segments = segmentation_most(&options->segmentation);
     double samples = options->lime.samples ? options->lime.samples : 1000;
     double labels = options->n_labels ? options->n_labels : 1;
     double picture = (double)picture_pixels * 8;
-    double input = pixels * (3 + 12 + 4 + 56) + slots * (pixels / 8 + 512);
+    double input = pixels * (3 + 12) + slots * (pixels / 8 + 512);
+    input += (double)segmentation_bytes(&options->segmentation, picture_pixels,
+                                        (uint64_t)info.height * info.width);
     if (options->masking.kind != MASKING_LAYER)
         input += pixels * 12 * (slots + 1);
     double outputs = samples * (segments * 2 + 8 * ((double)info.classes + labels));

@@ -67,6 +67,7 @@ enum lm_status explainer_prepare(const struct model_dir *dir, const struct lm_mo
 
 /* The samples as work; belongs to the explainer. */
 const struct batches_work *explainer_work(const struct explainer *explainer);
+uint32_t explainer_segments(const struct explainer *explainer);
 
 /* Fits the surrogates.  To be called once, when all micro-batches have been run without an error,
  * by a thread that has seen them end.  Errors: those of lm_lime_fit. */

@@ -3,10 +3,12 @@
 #include "codec/file.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <nettle/sha2.h>
 
@@ -48,6 +50,34 @@ static enum lm_status open_for_reading(const char *path, FILE **out, struct lm_e
     return LM_OK;
 }
 
+/* Opening a pipe that nobody writes to would wait for ever, and a device may have no end. */
+static enum lm_status open_regular(const char *path, size_t limit, FILE **out,
+                                   struct lm_error *error)
+{
+    if (folder_exists(path))
+        return lm_fail(error, LM_IO, "%s: is a folder, not a file", path);
+    int descriptor = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    if (descriptor < 0)
+        return fail_system(error, path, errno);
+    struct stat about;
+    FILE *file = NULL;
+    enum lm_status status = LM_OK;
+    if (fstat(descriptor, &about) != 0)
+        status = fail_system(error, path, errno);
+    else if (!S_ISREG(about.st_mode))
+        status = lm_fail(error, LM_IO, "%s: is not a regular file", path);
+    else if ((uintmax_t)about.st_size > limit)
+        status = lm_fail(error, LM_LIMIT, "%s: larger than %zu bytes", path, limit);
+    else if (!(file = fdopen(descriptor, "rb")))
+        status = fail_system(error, path, errno);
+    if (status != LM_OK) {
+        close(descriptor);
+        return status;
+    }
+    *out = file;
+    return LM_OK;
+}
+
 /* Makes room for one more chunk and the final 0 byte, doubling. */
 static bool grow(uint8_t **bytes, size_t *capacity, size_t size)
 {
@@ -62,13 +92,11 @@ static bool grow(uint8_t **bytes, size_t *capacity, size_t size)
     return true;
 }
 
-enum lm_status file_read(const char *path, size_t limit, uint8_t **bytes, size_t *size,
-                         struct lm_error *error)
+/* Reads to the end and closes. */
+static enum lm_status read_all(FILE *file, const char *path, size_t limit, uint8_t **bytes,
+                               size_t *size, struct lm_error *error)
 {
-    FILE *file = NULL;
-    enum lm_status status = open_for_reading(path, &file, error);
-    if (status != LM_OK)
-        return status;
+    enum lm_status status = LM_OK;
     uint8_t *all = NULL;
     size_t capacity = 0, length = 0, got = 1;
     while (got > 0 && status == LM_OK) {
@@ -92,6 +120,22 @@ enum lm_status file_read(const char *path, size_t limit, uint8_t **bytes, size_t
     *bytes = all;
     *size = length;
     return LM_OK;
+}
+
+enum lm_status file_read(const char *path, size_t limit, uint8_t **bytes, size_t *size,
+                         struct lm_error *error)
+{
+    FILE *file = NULL;
+    enum lm_status status = open_for_reading(path, &file, error);
+    return status == LM_OK ? read_all(file, path, limit, bytes, size, error) : status;
+}
+
+enum lm_status file_read_regular(const char *path, size_t limit, uint8_t **bytes, size_t *size,
+                                 struct lm_error *error)
+{
+    FILE *file = NULL;
+    enum lm_status status = open_regular(path, limit, &file, error);
+    return status == LM_OK ? read_all(file, path, limit, bytes, size, error) : status;
 }
 
 static enum lm_status write_stdout(const void *bytes, size_t size, struct lm_error *error)
@@ -121,10 +165,11 @@ enum lm_status file_write(const char *path, const void *bytes, size_t size, stru
     return fail_system(error, path, reason);
 }
 
-enum lm_status file_fingerprint(const char *path, char out[13], struct lm_error *error)
+enum lm_status file_fingerprint(const char *path, size_t limit, char out[13],
+                                struct lm_error *error)
 {
     FILE *file = NULL;
-    enum lm_status status = open_for_reading(path, &file, error);
+    enum lm_status status = open_regular(path, limit, &file, error);
     if (status != LM_OK)
         return status;
     struct sha256_ctx hash;

@@ -10,6 +10,9 @@
 #include "codec/labels.h"
 #include "codec/text_memory.h"
 
+/* What protobuf allows.  lm_model_load has a limit of its own, but this file is hashed before. */
+#define NETWORK_MAX_BYTES ((size_t)1 << 31)
+
 static enum lm_status out_of_memory(struct lm_error *error)
 {
     return lm_fail(error, LM_NOMEM, "out of memory reading a model folder");
@@ -63,7 +66,7 @@ static enum lm_status read_description(const char *folder, struct model_dir *dir
         model_description_assume(&dir->about);
         goto done;
     }
-    status = file_read(path, MODEL_JSON_MAX_BYTES, &text, &size, error);
+    status = file_read_regular(path, MODEL_JSON_MAX_BYTES, &text, &size, error);
     if (status == LM_OK)
         status = model_description_parse((const char *)text, size, path, &dir->about, error);
 done:
@@ -87,7 +90,7 @@ static enum lm_status read_labels(const char *folder, struct model_dir *dir, str
     enum lm_status status = LM_OK;
     if (!dir->about.labels_file && !file_exists(path))
         goto done;
-    status = file_read(path, LABELS_MAX_BYTES, &text, &size, error);
+    status = file_read_regular(path, LABELS_MAX_BYTES, &text, &size, error);
     if (status == LM_OK)
         status = labels_parse((const char *)text, size, path, &dir->labels, error);
 done:
@@ -118,7 +121,7 @@ enum lm_status model_dir_read(const char *path, struct model_dir *out, struct lm
     char *folder = NULL;
     enum lm_status status = find_network(path, &folder, &dir.file, error);
     if (status == LM_OK)
-        status = file_fingerprint(dir.file, dir.version, error);
+        status = file_fingerprint(dir.file, NETWORK_MAX_BYTES, dir.version, error);
     if (status == LM_OK)
         status = read_description(folder, &dir, error);
     if (status == LM_OK)
@@ -168,6 +171,7 @@ static struct lm_model_options options_of(const struct model_dir *dir, bool size
         .height = sized ? dir->about.preprocess.height : 0,
         .width = sized ? dir->about.preprocess.width : 0,
         .policy = policy ? *policy : dir->about.policy,
+        .limits = dir->limits,
     };
 }
 

@@ -16,6 +16,7 @@ struct model_dir {
     bool assumed;     /* there is no model.json; torchvision's preprocessing is assumed */
     struct model_description about;
     json_t *labels; /* array of strings, or NULL: the outputs have no names */
+    struct lm_model_limits limits; /* of model_dir_load; 0 in a field: the default */
 };
 
 /* Reads everything but the network.  path: a folder, or an ONNX file, whose folder is then used.

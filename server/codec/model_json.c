@@ -22,10 +22,18 @@ struct place {
     struct lm_error *error;
 };
 
-static enum lm_status refuse(const struct place *place, const char *field, const char *wanted)
+/* value: what is there instead; NULL: nothing. */
+static enum lm_status refuse(const struct place *place, const char *field, const char *wanted,
+                             const json_t *value)
 {
-    return lm_fail(place->error, LM_INVALID, "%s: %s%s must be %s", place->file, place->object,
-                   field, wanted);
+    char shown[44] = "";
+    char *text =
+        value ? json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(6)) : NULL;
+    if (text)
+        fault_clip_text(shown, sizeof shown, text);
+    free(text);
+    return lm_fail(place->error, LM_INVALID, "%s: %s%s must be %s%s%s", place->file, place->object,
+                   field, wanted, value ? ", not " : "; it is missing", shown);
 }
 
 /* Refuses fields that are not in `known` (ends with NULL). */
@@ -63,7 +71,7 @@ static enum lm_status read_size(const struct place *place, json_t *value, struct
 {
     if (json_array_size(value) != 2 || !read_side(json_array_get(value, 0), &out->height) ||
         !read_side(json_array_get(value, 1), &out->width))
-        return refuse(place, "size", "[height, width], each from 1 to 4096");
+        return refuse(place, "size", "[height, width], each from 1 to 4096", value);
     return LM_OK;
 }
 
@@ -76,7 +84,7 @@ static enum lm_status read_channels(const struct place *place, json_t *value,
     else if (name && strcmp(name, "BGR") == 0)
         out->channels = LM_BGR;
     else
-        return refuse(place, "channels", "\"RGB\" or \"BGR\"");
+        return refuse(place, "channels", "\"RGB\" or \"BGR\"", value);
     return LM_OK;
 }
 
@@ -87,7 +95,7 @@ static enum lm_status read_resize(const struct place *place, json_t *value,
     if (!value || json_is_null(value))
         return LM_OK;
     if (!read_side(value, &out->resize_shorter))
-        return refuse(place, "resize_shorter", "null or a whole number from 1 to 4096");
+        return refuse(place, "resize_shorter", "null or a whole number from 1 to 4096", value);
     uint32_t shorter = out->height < out->width ? out->height : out->width;
     if (out->resize_shorter < shorter)
         return lm_fail(place->error, LM_INVALID,
@@ -100,7 +108,7 @@ static enum lm_status read_crop(const struct place *place, json_t *value, struct
 {
     const char *name = value ? json_string_value(value) : "center";
     if (!name || (strcmp(name, "center") != 0 && strcmp(name, "none") != 0))
-        return refuse(place, "crop", "\"center\" or \"none\"");
+        return refuse(place, "crop", "\"center\" or \"none\"", value);
     out->center_crop = strcmp(name, "center") == 0;
     return LM_OK;
 }
@@ -123,10 +131,11 @@ static bool read_triple(json_t *value, double least, double most, float out[3])
 static enum lm_status read_scale(const struct place *place, json_t *input,
                                  struct lm_preprocess *out)
 {
-    if (!read_triple(json_object_get(input, "mean"), -MEAN_LIMIT, MEAN_LIMIT, out->mean))
-        return refuse(place, "mean", "3 numbers, in units of 0 to 255");
-    if (!read_triple(json_object_get(input, "std"), STD_LEAST, STD_MOST, out->std))
-        return refuse(place, "std", "3 numbers above 0, in units of 0 to 255");
+    json_t *mean = json_object_get(input, "mean"), *std = json_object_get(input, "std");
+    if (!read_triple(mean, -MEAN_LIMIT, MEAN_LIMIT, out->mean))
+        return refuse(place, "mean", "3 numbers, in units of 0 to 255", mean);
+    if (!read_triple(std, STD_LEAST, STD_MOST, out->std))
+        return refuse(place, "std", "3 numbers above 0, in units of 0 to 255", std);
     return LM_OK;
 }
 
@@ -160,7 +169,7 @@ static enum lm_status read_output(const char *file, json_t *value, bool *probabi
     const struct place place = {file, "", error};
     const char *name = value ? json_string_value(value) : "logits";
     if (!name || (strcmp(name, "logits") != 0 && strcmp(name, "probabilities") != 0))
-        return refuse(&place, "output", "\"logits\" or \"probabilities\"");
+        return refuse(&place, "output", "\"logits\" or \"probabilities\"", value);
     *probabilities = strcmp(name, "probabilities") == 0;
     return LM_OK;
 }
@@ -209,7 +218,8 @@ static enum lm_status read_labels(const char *file, json_t *value, struct model_
         return labels_from_json(value, where, &out->labels, error);
     if (!json_is_string(value) || !plain_file_name(json_string_value(value)))
         return refuse(&place, "labels",
-                      "the plain name of a file in the model's folder, or an array of strings");
+                      "the plain name of a file in the model's folder, or an array of strings",
+                      value);
     out->labels_file = text_copy(json_string_value(value));
     return out->labels_file ? LM_OK : lm_fail(error, LM_NOMEM, "%s: out of memory", file);
 }
@@ -236,7 +246,7 @@ static enum lm_status read_fields(const char *file, json_t *root, struct model_d
     json_t *name = json_object_get(root, "name");
     enum lm_status status = LM_OK;
     if (name && json_string_length(name) == 0)
-        status = refuse(&place, "name", "a string that is not empty");
+        status = refuse(&place, "name", "a string that is not empty", name);
     if (status == LM_OK)
         status = read_input(file, json_object_get(root, "input"), &out->preprocess, error);
     if (status == LM_OK)

@@ -218,29 +218,57 @@ static enum lm_status join(struct drawing *drawing, bool want_image, struct lm_e
     return status;
 }
 
+/* Takes from the budget what every region costs, however it is written. */
+static enum lm_status spend_samples(const struct region_context *context, struct lm_error *error)
+{
+    const struct lm_transform *transform = context->transform;
+    return region_spend(context, (uint64_t)transform->input_width * transform->input_height, error);
+}
+
+/* Hands the masks out, if all is well so far, and frees what is left of them. */
+static enum lm_status finish(struct drawing *drawing, enum lm_status status, struct lm_mask *input,
+                             struct lm_mask *image, struct lm_error *error)
+{
+    if (status == LM_OK)
+        status = join(drawing, image != NULL, error);
+    if (status != LM_OK)
+        goto done;
+    *input = drawing->input;
+    drawing->input = (struct lm_mask){0};
+    if (image) {
+        *image = drawing->image;
+        drawing->image = (struct lm_mask){0};
+    }
+done:
+    lm_mask_free(&drawing->input);
+    lm_mask_free(&drawing->image);
+    return status;
+}
+
 enum lm_status region_parse(json_t *value, const struct region_context *context,
                             struct lm_mask *input, struct lm_mask *image, struct codec_fault *fault,
                             struct lm_error *error)
 {
     struct drawing drawing = {.context = context};
-    const struct lm_transform *transform = context->transform;
-    uint64_t samples = (uint64_t)transform->input_width * transform->input_height;
-    enum lm_status status = region_spend(context, samples, error);
+    enum lm_status status = spend_samples(context, error);
     if (status == LM_OK)
         status = json_is_array(value) ? draw_list(&drawing, value, fault, error)
                                       : draw_region(&drawing, value, fault, error);
+    return finish(&drawing, status, input, image, error);
+}
+
+enum lm_status region_parse_png(const void *bytes, size_t size,
+                                const struct region_context *context, struct lm_mask *input,
+                                struct lm_mask *image, struct lm_error *error)
+{
+    struct drawing drawing = {.context = context};
+    struct lm_mask *mask;
+    enum lm_status status = spend_samples(context, error);
     if (status == LM_OK)
-        status = join(&drawing, image != NULL, error);
-    if (status != LM_OK)
-        goto done;
-    *input = drawing.input;
-    drawing.input = (struct lm_mask){0};
-    if (image) {
-        *image = drawing.image;
-        drawing.image = (struct lm_mask){0};
-    }
-done:
-    lm_mask_free(&drawing.input);
-    lm_mask_free(&drawing.image);
-    return status;
+        status = open_mask(&drawing, false, &mask, error);
+    if (status == LM_OK)
+        status = region_spend(context, (uint64_t)mask->width * mask->height, error);
+    if (status == LM_OK)
+        status = lm_mask_add_png(mask, bytes, size, error);
+    return finish(&drawing, status, input, image, error);
 }

@@ -56,6 +56,11 @@ enum lm_status region_parse(json_t *value, const struct region_context *context,
                             struct lm_mask *input, struct lm_mask *image, struct codec_fault *fault,
                             struct lm_error *error);
 
+/* The same for a PNG file that came as it is: what {"png": ...} means. */
+enum lm_status region_parse_png(const void *bytes, size_t size,
+                                const struct region_context *context, struct lm_mask *input,
+                                struct lm_mask *image, struct lm_error *error);
+
 /* Reads what is left visible by the member "hide" or "keep" of an object, whose other members are
  * the caller's: all of it when there is neither; both is an error.  Set bits are visible; otherwise
  * as region_parse. */

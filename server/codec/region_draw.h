@@ -14,6 +14,14 @@ typedef enum lm_status region_draw(json_t *region, const struct region_context *
 region_draw region_draw_png, region_draw_rle, region_draw_polygon, region_draw_box,
     region_draw_segments;
 
+/* A COCO RLE object, {"size": [h, w], "counts": "..." | [ints]}.  check: nothing but its fields and
+ * types, which are the faults that are malformed; add: checks and draws.  `fault` is where the
+ * object is, and there again on success. */
+enum lm_status region_check_rle(json_t *rle, struct codec_fault *fault, struct lm_error *error);
+enum lm_status region_add_rle(json_t *rle, const struct region_context *context,
+                              struct lm_mask *mask, struct codec_fault *fault,
+                              struct lm_error *error);
+
 /* Takes from the budget's work.  Errors: LM_LIMIT. */
 enum lm_status region_spend(const struct region_context *context, uint64_t work,
                             struct lm_error *error);

@@ -16,15 +16,52 @@ static enum lm_status check_fields(json_t *rle, struct codec_fault *fault, struc
     return LM_OK;
 }
 
-static enum lm_status check_size(json_t *size, const struct lm_mask *mask,
-                                 struct codec_fault *fault, struct lm_error *error)
+static enum lm_status check_size(json_t *size, struct codec_fault *fault, struct lm_error *error)
 {
-    json_t *height = json_array_get(size, 0), *width = json_array_get(size, 1);
-    if (!json_is_array(size) || json_array_size(size) != 2 || !json_is_integer(height) ||
-        !json_is_integer(width))
+    if (!json_is_array(size) || json_array_size(size) != 2 ||
+        !json_is_integer(json_array_get(size, 0)) || !json_is_integer(json_array_get(size, 1)))
         return fault_malformed(fault, error,
                                "rle: size must be a list of 2 integers (height, width)");
-    long long h = json_integer_value(height), w = json_integer_value(width);
+    return LM_OK;
+}
+
+static enum lm_status check_counts(json_t *counts, struct codec_fault *fault,
+                                   struct lm_error *error)
+{
+    if (!json_is_array(counts) && !json_is_string(counts))
+        return fault_type(fault, error, "rle: counts", "a string or a list of integers", counts);
+    for (size_t i = 0; i < json_array_size(counts); i++) {
+        json_t *count = json_array_get(counts, i);
+        if (!json_is_integer(count)) {
+            fault_enter_index(fault, i);
+            return fault_type(fault, error, "rle: counts", "made of integers", count);
+        }
+    }
+    return LM_OK;
+}
+
+enum lm_status region_check_rle(json_t *rle, struct codec_fault *fault, struct lm_error *error)
+{
+    if (!json_is_object(rle))
+        return fault_type(fault, error, "rle", "an object with size and counts", rle);
+    enum lm_status status = check_fields(rle, fault, error);
+    if (status != LM_OK)
+        return status;
+    size_t here = fault_enter_key(fault, "size");
+    if ((status = check_size(json_object_get(rle, "size"), fault, error)) != LM_OK)
+        return status;
+    fault_leave(fault, here);
+    fault_enter_key(fault, "counts");
+    if ((status = check_counts(json_object_get(rle, "counts"), fault, error)) != LM_OK)
+        return status;
+    fault_leave(fault, here);
+    return LM_OK;
+}
+
+static enum lm_status match_size(json_t *size, const struct lm_mask *mask, struct lm_error *error)
+{
+    long long h = json_integer_value(json_array_get(size, 0));
+    long long w = json_integer_value(json_array_get(size, 1));
     if (h != mask->height || w != mask->width)
         return lm_fail(
             error, LM_INVALID,
@@ -37,15 +74,13 @@ static enum lm_status read_counts(json_t *list, uint64_t *counts, struct codec_f
                                   struct lm_error *error)
 {
     for (size_t i = 0; i < json_array_size(list); i++) {
-        json_t *count = json_array_get(list, i);
-        size_t here = fault_enter_index(fault, i);
-        if (!json_is_integer(count))
-            return fault_type(fault, error, "rle: counts", "made of integers", count);
-        if (json_integer_value(count) < 0)
+        json_int_t count = json_integer_value(json_array_get(list, i));
+        if (count < 0) {
+            fault_enter_index(fault, i);
             return lm_fail(error, LM_INVALID, "rle: run %zu has the length %lld", i,
-                           (long long)json_integer_value(count));
-        counts[i] = (uint64_t)json_integer_value(count);
-        fault_leave(fault, here);
+                           (long long)count);
+        }
+        counts[i] = (uint64_t)count;
     }
     return LM_OK;
 }
@@ -68,8 +103,6 @@ static enum lm_status draw_counts(json_t *counts, const struct region_context *c
                                   struct lm_mask *mask, struct codec_fault *fault,
                                   struct lm_error *error)
 {
-    if (!json_is_array(counts) && !json_is_string(counts))
-        return fault_type(fault, error, "rle: counts", "a string or a list of integers", counts);
     uint64_t runs = json_is_array(counts) ? json_array_size(counts) : json_string_length(counts);
     uint64_t work = runs + mask->width + region_mask_work(mask->width, mask->height);
     enum lm_status status = region_spend(context, work, error);
@@ -81,21 +114,28 @@ static enum lm_status draw_counts(json_t *counts, const struct region_context *c
                                   error);
 }
 
+enum lm_status region_add_rle(json_t *rle, const struct region_context *context,
+                              struct lm_mask *mask, struct codec_fault *fault,
+                              struct lm_error *error)
+{
+    enum lm_status status = region_check_rle(rle, fault, error);
+    if (status != LM_OK)
+        return status;
+    size_t here = fault_enter_key(fault, "size");
+    if ((status = match_size(json_object_get(rle, "size"), mask, error)) != LM_OK)
+        return status;
+    fault_leave(fault, here);
+    fault_enter_key(fault, "counts");
+    status = draw_counts(json_object_get(rle, "counts"), context, mask, fault, error);
+    if (status == LM_OK)
+        fault_leave(fault, here);
+    return status;
+}
+
 enum lm_status region_draw_rle(json_t *region, const struct region_context *context,
                                struct lm_mask *mask, struct codec_fault *fault,
                                struct lm_error *error)
 {
-    json_t *rle = json_object_get(region, "rle");
     fault_enter_key(fault, "rle");
-    if (!json_is_object(rle))
-        return fault_type(fault, error, "rle", "an object with size and counts", rle);
-    enum lm_status status = check_fields(rle, fault, error);
-    if (status != LM_OK)
-        return status;
-    size_t here = fault_enter_key(fault, "size");
-    if ((status = check_size(json_object_get(rle, "size"), mask, fault, error)) != LM_OK)
-        return status;
-    fault_leave(fault, here);
-    fault_enter_key(fault, "counts");
-    return draw_counts(json_object_get(rle, "counts"), context, mask, fault, error);
+    return region_add_rle(json_object_get(region, "rle"), context, mask, fault, error);
 }

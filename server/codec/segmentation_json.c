@@ -1,9 +1,15 @@
 /* Segmentations in JSON, with scikit-image's names.  What the engine refuses (two ways of giving a
- * grid, numbers out of range) is left to the engine; here are names and types. */
+ * grid, numbers out of range) is left to the engine, and what does not fit the picture to
+ * segmentation_run; here are names and types.  The method is read first: it decides which other
+ * fields there may be. */
 #include <stdio.h>
 #include <string.h>
 
+#include "codec/region_draw.h"
 #include "codec/segmentation.h"
+
+static const char not_built[] =
+    "segmentation.method \"%s\" is not available yet; \"slic\", \"grid\" and \"custom\" are";
 
 /* The fields with numbers: one of the two pointers is set. */
 struct number_field {
@@ -12,17 +18,35 @@ struct number_field {
     double *real;
 };
 
-static enum lm_status read_method(const json_t *value, struct lm_segment_options *out,
+/* Length of the method's name at the start of the text, if it is one of those that are to come. */
+static size_t future_method(const char *text)
+{
+    size_t length = strcspn(text, ":");
+    bool known = (length == 10 && strncmp(text, "quickshift", length) == 0) ||
+                 (length == 12 && strncmp(text, "felzenszwalb", length) == 0);
+    return known ? length : 0;
+}
+
+static enum lm_status read_method(const json_t *value, struct segmentation *out,
                                   struct codec_fault *fault, struct lm_error *error)
 {
+    if (!value) /* slic */
+        return LM_OK;
+    fault_enter_key(fault, "method");
     if (!json_is_string(value))
         return fault_type(fault, error, "segmentation.method", "a string", value);
-    if (strcmp(json_string_value(value), "slic") == 0)
-        out->method = LM_SEGMENT_SLIC;
-    else if (strcmp(json_string_value(value), "grid") == 0)
-        out->method = LM_SEGMENT_GRID;
-    else
-        return lm_fail(error, LM_INVALID, "segmentation.method must be \"slic\" or \"grid\"");
+    const char *name = json_string_value(value);
+    char shown[60];
+    fault_clip_text(shown, sizeof shown, name);
+    if (future_method(name) && !strchr(name, ':'))
+        return lm_fail(error, LM_UNSUPPORTED, not_built, shown);
+    out->custom = strcmp(name, "custom") == 0;
+    if (strcmp(name, "grid") == 0)
+        out->options.method = LM_SEGMENT_GRID;
+    else if (strcmp(name, "slic") != 0 && !out->custom)
+        return lm_fail(error, LM_INVALID,
+                       "segmentation.method must be \"slic\", \"grid\" or \"custom\", not \"%s\"",
+                       shown);
     return LM_OK;
 }
 
@@ -47,9 +71,10 @@ static enum lm_status read_number(const json_t *value, const struct number_field
     return LM_OK;
 }
 
-static enum lm_status read_field(const char *key, const json_t *value,
-                                 struct lm_segment_options *out, struct codec_fault *fault,
-                                 struct lm_error *error)
+/* The number called `key`, NULL if there is none. */
+static enum lm_status read_option(const char *key, const json_t *value,
+                                  struct lm_segment_options *out, bool *found,
+                                  struct codec_fault *fault, struct lm_error *error)
 {
     const struct number_field fields[] = {
         {"n_segments", &out->n_segments, NULL},
@@ -62,34 +87,130 @@ static enum lm_status read_field(const char *key, const json_t *value,
         {"min_size_factor", NULL, &out->min_size_factor},
         {"max_size_factor", NULL, &out->max_size_factor},
     };
-    bool is_method = strcmp(key, "method") == 0;
     size_t i = 0, n = sizeof fields / sizeof fields[0];
     while (i < n && strcmp(fields[i].name, key) != 0)
         i++;
-    if (!is_method && i == n)
-        return fault_unknown(fault, error, "segmentation", key);
+    *found = i < n;
+    return *found && value ? read_number(value, &fields[i], fault, error) : LM_OK;
+}
+
+static enum lm_status check_png(json_t *value, struct codec_fault *fault, struct lm_error *error)
+{
+    if (!json_is_string(value))
+        return fault_type(fault, error, "segmentation.png16", "a string of base64", value);
+    return LM_OK;
+}
+
+static enum lm_status check_rle(json_t *list, struct codec_fault *fault, struct lm_error *error)
+{
+    if (!json_is_array(list))
+        return fault_type(fault, error, "segmentation.rle",
+                          "a list of objects with size and counts", list);
+    if (!json_array_size(list))
+        return lm_fail(error, LM_INVALID, "segmentation.rle: the list is empty");
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        size_t here = fault_enter_index(fault, i);
+        enum lm_status status = region_check_rle(json_array_get(list, i), fault, error);
+        if (status != LM_OK)
+            return status;
+        fault_leave(fault, here);
+    }
+    return LM_OK;
+}
+
+static enum lm_status fail_misplaced(const char *key, const struct segmentation *segmentation,
+                                     struct codec_fault *fault, struct lm_error *error)
+{
+    return fault_malformed(fault, error, "segmentation.%s does not go with the method \"%s\"", key,
+                           segmentation_method(segmentation));
+}
+
+/* A field other than the method.  Maps are borrowed. */
+static enum lm_status read_field(const char *key, json_t *value, struct segmentation *out,
+                                 struct codec_fault *fault, struct lm_error *error)
+{
+    bool is_png = strcmp(key, "png16") == 0, is_rle = strcmp(key, "rle") == 0, is_option = false;
     size_t here = fault_enter_key(fault, key);
-    enum lm_status status = is_method ? read_method(value, out, fault, error)
-                                      : read_number(value, &fields[i], fault, error);
+    enum lm_status status =
+        read_option(key, out->custom ? NULL : value, &out->options, &is_option, fault, error);
+    if (!is_png && !is_rle && !is_option) {
+        fault_leave(fault, here);
+        return fault_unknown(fault, error, "segmentation", key);
+    }
+    if (is_option == out->custom)
+        return fail_misplaced(key, out, fault, error);
+    if (is_png && (status = check_png(value, fault, error)) == LM_OK)
+        out->png = value;
+    if (is_rle && (status = check_rle(value, fault, error)) == LM_OK)
+        out->rle = value;
     if (status == LM_OK)
         fault_leave(fault, here);
     return status;
+}
+
+static enum lm_status read_object(json_t *value, struct segmentation *out,
+                                  struct codec_fault *fault, struct lm_error *error)
+{
+    size_t here = fault->length;
+    enum lm_status status = read_method(json_object_get(value, "method"), out, fault, error);
+    if (status != LM_OK)
+        return status;
+    fault_leave(fault, here);
+    const char *key;
+    json_t *member;
+    json_object_foreach(value, key, member)
+    {
+        if (strcmp(key, "method") == 0)
+            continue;
+        if ((status = read_field(key, member, out, fault, error)) != LM_OK)
+            return status;
+    }
+    if (out->custom && !out->png == !out->rle)
+        return fault_malformed(fault, error,
+                               "segmentation: the method \"custom\" needs one of png16, rle");
+    return LM_OK;
+}
+
+/* Files are the machine's own, not the caller's. */
+static enum lm_status read_text(const char *text, struct segmentation *out, struct lm_error *error)
+{
+    char shown[60];
+    fault_clip_text(shown, sizeof shown, text);
+    size_t future = future_method(text);
+    if (future) {
+        shown[future] = '\0';
+        return lm_fail(error, LM_UNSUPPORTED, not_built, shown);
+    }
+    if (strncmp(text, "custom", 6) == 0)
+        return lm_fail(
+            error, LM_INVALID,
+            "segmentation: \"%s\" is not read here; send the map itself, as {\"method\": "
+            "\"custom\", \"png16\": \"<base64>\"}",
+            shown);
+    if (segmentation_parse(text, out, NULL) == LM_OK)
+        return LM_OK;
+    return lm_fail(
+        error, LM_INVALID,
+        "segmentation: \"%s\" is none of slic:N, grid:ROWSxCOLUMNS, grid:PIXELS (numbers "
+        "from 1 to %d)",
+        shown, LM_SEGMENTS_MAX);
 }
 
 enum lm_status segmentation_from_json(json_t *value, struct segmentation *out,
                                       struct codec_fault *fault, struct lm_error *error)
 {
     struct segmentation result = {0};
-    if (value && !json_is_object(value))
-        return fault_type(fault, error, "segmentation", "an object", value);
-    const char *key;
-    json_t *member;
-    json_object_foreach(value, key, member)
-    {
-        enum lm_status status = read_field(key, member, &result.options, fault, error);
-        if (status != LM_OK)
-            return status;
-    }
+    enum lm_status status = LM_OK;
+    if (json_is_string(value))
+        status = read_text(json_string_value(value), &result, error);
+    else if (json_is_object(value))
+        status = read_object(value, &result, fault, error);
+    else if (value)
+        status = fault_type(fault, error, "segmentation", "an object or a string", value);
+    if (status != LM_OK)
+        return status;
+    json_incref(result.png);
+    json_incref(result.rle);
     *out = result;
     return LM_OK;
 }

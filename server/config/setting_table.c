@@ -53,8 +53,6 @@ static const struct setting table[] = {
     FILE_NAME(models, "DIR", "folder with a folder for each model; none: the built-in model only"),
     LIST(load_models, "NAMES", "models to load, separated by commas; none: all in the folder",
          setting_is_model_name, MODEL_NAME),
-    STRING(default_model, "", "NAME", "the model of calls that name none; none: the first one",
-           setting_is_model_name, MODEL_NAME),
     FILE_NAME(tls_certificate, "FILE", "certificate with its chain (PEM): serve HTTPS only"),
     FILE_NAME(tls_key, "FILE", "the certificate's private key (PEM)"),
     U32(http_threads, 1, 64, "2", "threads that read requests and send answers"),
@@ -110,7 +108,7 @@ static const struct setting table[] = {
 #undef SECTION
 
 #define SECTION "Models"
-    U32(max_models, 1, 10000, "64", "loaded at the same time"),
+    U32(max_models, 1, 1000, "64", "loaded at the same time"),
     BYTES(max_model_file_bytes, KIB, 64 * GIB, "2g", "a model's file, and each of its data files"),
     U64(max_model_nodes, 1, 1000000, "20000", "nodes of a network"),
     U64(max_model_elements, 1, (uint64_t)1 << 32, "536870912", "numbers in one tensor"),

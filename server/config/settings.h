@@ -43,7 +43,6 @@ struct settings {
     struct settings_address listen;
     char *models; /* folder */
     struct settings_list load_models;
-    char *default_model;
     char *tls_certificate, *tls_key; /* files; both or none */
     uint32_t http_threads;
 

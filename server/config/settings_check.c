@@ -45,18 +45,6 @@ static enum lm_status check_tls(const struct settings_draft *draft, struct lm_er
     return LM_OK;
 }
 
-static enum lm_status check_models(const struct settings_draft *draft, struct lm_error *error)
-{
-    const struct settings *values = &draft->values;
-    if (!*values->default_model || values->load_models.count == 0)
-        return LM_OK;
-    for (size_t i = 0; i < values->load_models.count; i++)
-        if (strcmp(values->load_models.items[i], values->default_model) == 0)
-            return LM_OK;
-    return lm_fail(error, LM_INVALID, "%s: \"%.60s\" is not in load_models",
-                   place_of(draft, "default_model").text, values->default_model);
-}
-
 static enum lm_status check_order(const struct settings_draft *draft, const char *name,
                                   uint64_t value, const char *limit, uint64_t most,
                                   struct lm_error *error)
@@ -76,8 +64,6 @@ enum lm_status settings_check(const struct settings_draft *draft, struct lm_erro
     enum lm_status status = check_access(draft, error);
     if (status == LM_OK)
         status = check_tls(draft, error);
-    if (status == LM_OK)
-        status = check_models(draft, error);
     if (status == LM_OK)
         status = check_order(draft, "max_small_body_bytes", values->max_small_body_bytes,
                              "max_body_bytes", values->max_body_bytes, error);

@@ -244,6 +244,15 @@ void auth_free(struct auth_keys *keys)
     free(keys);
 }
 
+void auth_default_rate(struct auth_keys *keys, double per_second)
+{
+    for (size_t i = 0; i < keys->n && per_second > 0; i++)
+        if (keys->keys[i].per_second <= 0) {
+            keys->keys[i].per_second = per_second;
+            keys->keys[i].burst = keys->keys[i].tokens = fmax(1, ceil(per_second));
+        }
+}
+
 void auth_carry_over(struct auth_keys *fresh, struct auth_keys *old)
 {
     pthread_mutex_lock(&old->lock);

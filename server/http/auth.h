@@ -30,6 +30,9 @@ enum lm_status auth_parse(const char *name, const char *text, size_t length,
                           struct auth_keys **keys, struct lm_error *error);
 void auth_free(struct auth_keys *keys);
 
+/* The rate of keys that say none; 0: no limit. */
+void auth_default_rate(struct auth_keys *keys, double per_second);
+
 /* Keys of `fresh` that `old` has, too, go on with what is left of their rate. */
 void auth_carry_over(struct auth_keys *fresh, struct auth_keys *old);
 

@@ -1,6 +1,7 @@
 /* Exchanges: their life, and what is known of the client's. */
 #include "http/exchange.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -9,11 +10,16 @@
 #include "http/problem.h"
 #include "http/watch.h"
 
-int64_t exchange_now_ms(void)
+int64_t exchange_now_ns(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+int64_t exchange_now_ms(void)
+{
+    return exchange_now_ns() / 1000000;
 }
 
 static bool split_target(struct exchange *exchange, const char *target)
@@ -45,6 +51,7 @@ struct exchange *exchange_new(struct http_server *server, const char *target)
         .key_id = exchange->identity.id,
         .received_ms = exchange_now_ms(),
     };
+    exchange->received_ns = exchange_now_ns();
     exchange->server = server;
     exchange->watch = server->watch;
     exchange->gzip_bytes_min = server->config.gzip_bytes_min;
@@ -189,4 +196,13 @@ bool http_on_gone(struct http_exchange *public, void (*gone)(void *context),
     }
     pthread_mutex_unlock(&exchange->lock);
     return here;
+}
+
+void http_note(struct http_exchange *public, const char *subject, uint64_t amount)
+{
+    struct exchange *exchange = exchange_of(public);
+    pthread_mutex_lock(&exchange->lock);
+    snprintf(exchange->subject, sizeof exchange->subject, "%s", subject);
+    exchange->amount = amount;
+    pthread_mutex_unlock(&exchange->lock);
 }

@@ -72,6 +72,7 @@ struct exchange {
     struct http_server *server; /* for the network threads, while attached */
 
     /* Intake, by the network thread only. */
+    int64_t received_ns;
     struct http_pair *header_list;
     size_t header_capacity, header_bytes;
     struct encoding_body body;
@@ -102,6 +103,8 @@ struct exchange {
     void (*on_gone)(void *context); /* NULL: none, or called */
     void (*on_release)(void *context);
     void *gone_context;
+    char subject[101]; /* of http_note */
+    uint64_t amount;
 };
 
 static inline struct exchange *exchange_of(struct http_exchange *exchange)
@@ -165,7 +168,8 @@ void transport_resume(void *connection);
 enum lm_status listen_open(const char *address, uint16_t port, int *listener, uint16_t *actual_port,
                            bool *is_ipv6, struct lm_error *error);
 
-/* Milliseconds of the monotonic clock. */
+/* The monotonic clock. */
 int64_t exchange_now_ms(void);
+int64_t exchange_now_ns(void);
 
 #endif

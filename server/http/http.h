@@ -121,6 +121,8 @@ struct http_access {
     uint64_t bytes_in;
     uint64_t bytes_out; /* of the body */
     double ms;
+    const char *subject; /* of http_note; "" without */
+    uint64_t amount;
 };
 
 struct http_config {
@@ -143,6 +145,7 @@ struct http_config {
     size_t stream_bytes_max; /* waiting for a slow reader of events; more and it is dropped */
     int64_t stream_ping_ms;  /* a comment line keeps silent streams open through proxies */
     const char *keys_file;   /* NULL: everything is public.  Format in auth.h */
+    double key_rate;         /* requests a second of keys that say none themselves; 0: any number */
     const char *tls_certificate_file; /* PEM, with the chain; NULL: no TLS */
     const char *tls_key_file;
     const char *const *cors_origins; /* such as "https://app.example"; "*" allows all */
@@ -209,6 +212,10 @@ void http_reply(struct http_exchange *exchange, const struct http_answer *answer
 void http_reply_text(struct http_exchange *exchange, int status, const char *type,
                      const char *text);
 void http_reply_json(struct http_exchange *exchange, int status, char *json);
+
+/* For the access log: what it was about (a model's name, 100 bytes at most) and how much of it.
+ * Before the answer. */
+void http_note(struct http_exchange *exchange, const char *subject, uint64_t amount);
 
 /* An error with a detail, printf-like; problem.h has all that can be said. */
 __attribute__((format(printf, 3, 4))) void http_reply_error(struct http_exchange *exchange,

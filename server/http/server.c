@@ -153,6 +153,8 @@ static enum lm_status start_parts(struct http_server *server, const struct http_
     enum lm_status status = router_new(routes, n_routes, &server->router, error);
     if (status == LM_OK && config->keys_file)
         status = auth_load(config->keys_file, &server->keys, error);
+    if (status == LM_OK && server->keys)
+        auth_default_rate(server->keys, config->key_rate);
     if (status == LM_OK)
         status = watch_start(&server->watch, error);
     if (status == LM_OK)
@@ -211,6 +213,7 @@ enum lm_status http_reload_keys(struct http_server *server, struct lm_error *err
         return status;
     pthread_rwlock_wrlock(&server->keys_lock);
     struct auth_keys *old = server->keys;
+    auth_default_rate(fresh, server->config.key_rate);
     auth_carry_over(fresh, old);
     server->keys = fresh;
     pthread_rwlock_unlock(&server->keys_lock);

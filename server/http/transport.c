@@ -252,6 +252,11 @@ static void log_access(struct exchange *exchange, bool done)
     if (!config->access)
         return;
     bool has_body = strcmp(public->method, "HEAD") != 0 && done;
+    pthread_mutex_lock(&exchange->lock);
+    uint64_t amount = exchange->amount;
+    char subject[sizeof exchange->subject];
+    memcpy(subject, exchange->subject, sizeof subject);
+    pthread_mutex_unlock(&exchange->lock);
     struct http_access access = {
         .request_id = public->request_id,
         .trace_id = public->trace_id,
@@ -265,7 +270,9 @@ static void log_access(struct exchange *exchange, bool done)
         .bytes_out = answer->is_stream ? exchange->stream.sent
                      : has_body        ? answer->size
                                        : 0,
-        .ms = (double)(exchange_now_ms() - public->received_ms),
+        .ms = (double)(exchange_now_ns() - exchange->received_ns) / 1e6,
+        .subject = subject,
+        .amount = amount,
     };
     config->access(&access, config->log_context);
 }

@@ -43,6 +43,8 @@ static struct jobs_options resolve(const struct jobs_options *options)
     o.workers = o.workers ? o.workers : 1;
     o.batch = o.batch ? o.batch : BATCHES_DEFAULT_SIZE;
     o.queue_limit = o.queue_limit ? o.queue_limit : DEFAULT_QUEUE;
+    for (int c = 0; c < JOB_CLASSES; c++)
+        o.queue_limits[c] = o.queue_limits[c] ? o.queue_limits[c] : o.queue_limit;
     o.running_limit = o.running_limit ? o.running_limit : DEFAULT_RUNNING;
     if (o.running_limit < o.workers)
         o.running_limit = o.workers;
@@ -140,7 +142,7 @@ static enum lm_status check_room(struct jobs *jobs, const struct job *job,
         refusal->why = JOBS_DRAINING;
         return lm_fail(error, LM_LIMIT, "the server is going down");
     }
-    if (!job->accepted_before && jobs->stats[job->class].queued >= jobs->options.queue_limit) {
+    if (!job->accepted_before && jobs->stats[job->class].queued >= jobs->options.queue_limits[job->class]) {
         refusal->why = JOBS_FULL;
         return lm_fail(error, LM_LIMIT, "the queue is full: %u jobs are waiting",
                        jobs->stats[job->class].queued);

@@ -108,7 +108,7 @@ struct job {
     enum job_class class;
     uint64_t bytes;       /* the most that it will take from its preparation to its end */
     uint64_t deadline_ns; /* on the scheduler's clock; 0: none */
-    bool accepted_before; /* it was promised in an earlier life: queue_limit is not for it */
+    bool accepted_before; /* it has been promised already: queue limits are not for it */
 };
 
 /* 0 in a field is its default. */
@@ -116,6 +116,7 @@ struct jobs_options {
     uint32_t workers;       /* threads; default 1 */
     uint32_t batch;         /* items of a micro-batch; default BATCHES_DEFAULT_SIZE */
     uint32_t queue_limit;   /* jobs of each class that may wait; default 100 */
+    uint32_t queue_limits[JOB_CLASSES]; /* the same for one class; default queue_limit */
     uint32_t running_limit; /* jobs of each class that may be started at a time; default 16, and at
                                least the workers */
     uint64_t memory_bytes;  /* of all started jobs together; an eighth is for predicts alone;

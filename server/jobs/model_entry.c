@@ -49,8 +49,7 @@ static void counted_free(struct counted_entry *counted)
 }
 
 enum lm_status model_entry_load(const char *name, const char *path, const struct model_entry *old,
-                                void (*retire)(void *context, const struct lm_model *model),
-                                void *retire_context, struct model_entry **out,
+                                const struct registry_options *options, struct model_entry **out,
                                 struct lm_error *error)
 {
     double start = clock_ms();
@@ -58,8 +57,8 @@ enum lm_status model_entry_load(const char *name, const char *path, const struct
     if (!made)
         return lm_fail(error, LM_NOMEM, "out of memory for a model");
     atomic_init(&made->references, 1u);
-    made->retire = retire;
-    made->retire_context = retire_context;
+    made->retire = options->retire;
+    made->retire_context = options->retire_context;
     made->name = text_copy(name);
     enum lm_status status =
         made->name ? LM_OK : lm_fail(error, LM_NOMEM, "out of memory for a model");
@@ -70,6 +69,7 @@ enum lm_status model_entry_load(const char *name, const char *path, const struct
         *out = NULL;
         return LM_OK;
     }
+    made->entry.dir.limits = options->limits;
     if (status == LM_OK)
         status = model_dir_load(&made->entry.dir, NULL, &made->entry.model, error);
     if (status != LM_OK) {

@@ -7,8 +7,7 @@
 /* Loads the model in `path`; its one reference is the caller's.  old: when the files are still
  * those of this entry, *out is NULL; NULL: load in any case.  retire may be NULL. */
 enum lm_status model_entry_load(const char *name, const char *path, const struct model_entry *old,
-                                void (*retire)(void *context, const struct lm_model *model),
-                                void *retire_context, struct model_entry **out,
+                                const struct registry_options *options, struct model_entry **out,
                                 struct lm_error *error);
 
 #endif

@@ -156,6 +156,20 @@ static void set_error(struct registry *registry, const char *name, const struct 
     pthread_mutex_unlock(&registry->lock);
 }
 
+static enum lm_status check_count(struct registry *registry, const char *name,
+                                  struct lm_error *error)
+{
+    size_t limit = registry->options.max_models, others = 0;
+    pthread_mutex_lock(&registry->lock);
+    for (size_t i = 0; i < registry->count; i++)
+        others += registry->slots[i].entry && strcmp(registry->slots[i].status.name, name) != 0;
+    pthread_mutex_unlock(&registry->lock);
+    if (limit == 0 || others < limit)
+        return LM_OK;
+    return lm_fail(error, LM_LIMIT, "%s: %zu models are loaded, the limit (max_models) is %zu", name,
+                   others, limit);
+}
+
 /* Loads into the name's slot, which is there; `loading` is held.  always: even if the files are
  * those of what is ready. */
 static enum lm_status load_slot(struct registry *registry, const char *name, const char *path,
@@ -166,8 +180,9 @@ static enum lm_status load_slot(struct registry *registry, const char *name, con
     struct lm_error reason = {0};
     double start = clock_ms();
     const struct model_entry *old = registry_find(registry, name);
-    enum lm_status status = model_entry_load(name, path, always ? NULL : old, options->retire,
-                                             options->retire_context, &entry, &reason);
+    enum lm_status status = check_count(registry, name, &reason);
+    if (status == LM_OK)
+        status = model_entry_load(name, path, always ? NULL : old, options, &entry, &reason);
     if (status != LM_OK)
         set_error(registry, name, &reason);
     else if (entry)
@@ -210,6 +225,18 @@ static enum lm_status find_path(const struct registry *registry, const char *nam
     return *out ? LM_OK : lm_fail(error, LM_NOMEM, "out of memory for a path");
 }
 
+/* Models that were loaded by a call are kept, too. */
+static bool is_wanted(const struct registry *registry, const char *name)
+{
+    const struct registry_options *options = &registry->options;
+    bool wanted = options->n_only == 0;
+    for (size_t i = 0; i < options->n_only && !wanted; i++)
+        wanted = strcmp(options->only[i], name) == 0;
+    if (!wanted)
+        place_of(registry, name, &wanted);
+    return wanted;
+}
+
 /* The names to load, as a list of texts. */
 struct names {
     char text[REGISTRY_MAX_MODELS][REGISTRY_NAME_BYTES];
@@ -225,12 +252,27 @@ static enum lm_status add_name(const struct registry *registry, const char *name
     free(path);
     for (size_t i = 0; i < names->count; i++)
         there &= strcmp(names->text[i], name) != 0;
-    if (status != LM_OK || !there)
+    if (status != LM_OK || !there || !is_wanted(registry, name))
         return status;
     if (names->count == REGISTRY_MAX_MODELS)
         return lm_fail(error, LM_LIMIT, "%s: more than %d models", registry->folder,
                        REGISTRY_MAX_MODELS);
     memcpy(names->text[names->count++], name, strlen(name) + 1);
+    return LM_OK;
+}
+
+static enum lm_status check_only(const struct registry *registry, const struct names *names,
+                                 struct lm_error *error)
+{
+    for (size_t i = 0; i < registry->options.n_only; i++) {
+        bool found = false;
+        for (size_t n = 0; n < names->count && !found; n++)
+            found = strcmp(names->text[n], registry->options.only[i]) == 0;
+        if (!found)
+            return lm_fail(error, LM_INVALID, "load_models: there is no model called %s%s%s",
+                           registry->options.only[i], registry->folder ? " in " : "",
+                           registry->folder ? registry->folder : "");
+    }
     return LM_OK;
 }
 
@@ -250,6 +292,8 @@ static enum lm_status scan(const struct registry *registry, struct names *names,
         closedir(folder);
     if (status == LM_OK && registry->extra && base_name(registry->extra, extra))
         status = add_name(registry, extra, names, error);
+    if (status == LM_OK)
+        status = check_only(registry, names, error);
     return status;
 }
 

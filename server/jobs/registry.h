@@ -48,6 +48,11 @@ struct registry_options {
     const char *folder; /* each folder in it with a model.onnx is a model; NULL: none */
     const char *extra;  /* a model's own folder, unless `folder` has one of its name; NULL: none */
 
+    const char *const *only; /* names to load; n_only 0: all */
+    size_t n_only;
+    size_t max_models;             /* ready at the same time; 0: REGISTRY_MAX_MODELS */
+    struct lm_model_limits limits; /* of each */
+
     /* The last reference to a model has gone; it is freed when this returns.  The sessions that
      * workers hold for it have to go first: jobs_forget_model. */
     void (*retire)(void *context, const struct lm_model *model);
@@ -60,7 +65,7 @@ struct registry_options {
 
 struct registry;
 
-/* Empty at first; the texts are copied.  Errors: LM_NOMEM. */
+/* Empty at first; the texts are copied, but for `only`, which outlives the registry.  Errors: LM_NOMEM. */
 enum lm_status registry_create(const struct registry_options *options, struct registry **out,
                                struct lm_error *error);
 void registry_free(struct registry *registry); /* NULL is fine */
@@ -71,8 +76,8 @@ bool registry_name_is_plain(const char *name);
 /* Loads what is new or has changed (model.onnx, model.json or labels; not external data alone),
  * tries again what has failed, forgets models whose folder has gone.  What fails is in the list;
  * its old entry stays.  Unloaded models stay so, folders with other names are passed over.
- * Errors, with nothing loaded: LM_IO (the folder cannot be read), LM_LIMIT (more than 1000 models),
- * LM_NOMEM. */
+ * Errors, with nothing loaded: LM_IO (the folder cannot be read), LM_INVALID (one of `only` is not
+ * there), LM_LIMIT (more than 1000 models), LM_NOMEM. */
 enum lm_status registry_reload(struct registry *registry, struct lm_error *error);
 
 /* Loads one model, also if it is ready.  Errors: LM_INVALID (name), LM_IO (no such folder), those

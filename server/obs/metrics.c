@@ -61,7 +61,7 @@ void series_set(struct series *series, double value)
 {
     if (!series)
         return;
-    assert(series->metric->kind == METRIC_GAUGE);
+    assert(series->metric->kind != METRIC_HISTOGRAM);
     real_store(&series->value, value);
 }
 

@@ -32,7 +32,7 @@ def blocks(language):
 def commands():
     """Command lines of the program that the README shows."""
     lines = [line for block in blocks("sh") for line in block.splitlines()]
-    return [shlex.split(line, comments=True) for line in lines if "build/layermask" in line]
+    return [shlex.split(line, comments=True) for line in lines if "build/layermask " in line]
 
 
 def run(arguments):

@@ -1,15 +1,17 @@
 #!/usr/bin/python3
-"""Writes the README's lists of operators and networks, from the library and the parity zoo.
+"""Writes the README's lists: operators, networks and options, from the library, the parity zoo and the
+daemon.
 
     tests/tools/readme_tables.py [--check]
 
 --check changes nothing, and fails if README.md is not what would be written.
-LAYERMASK_LIB: the library (default: build/liblayermask.so).
+LAYERMASK_LIB: the library (default: build/liblayermask.so); the daemon is beside it.
 """
 import ctypes
 import os
 from pathlib import Path
 import re
+import subprocess
 import sys
 import textwrap
 
@@ -39,11 +41,17 @@ def paragraph(names):
     return "\n".join(textwrap.wrap(text, 99, break_long_words=False, break_on_hyphens=False))
 
 
+def options():
+    daemon = Path(LIBRARY).with_name("layermaskd")
+    shown = subprocess.run([daemon, "--help"], capture_output=True, text=True, check=True, env={})
+    return f"```text\n{shown.stdout}```"
+
+
 def filled(readme):
-    for mark, names in (("operators", operators()), ("networks", networks())):
+    for mark, text in (("operators", paragraph(operators())), ("networks", paragraph(networks())),
+                       ("options", options())):
         readme = re.sub(rf"(<!-- {mark} -->\n).*?(<!-- /{mark} -->)",
-                        lambda m, names=names: f"{m[1]}{paragraph(names)}\n{m[2]}", readme,
-                        flags=re.DOTALL)
+                        lambda m, text=text: f"{m[1]}{text}\n{m[2]}", readme, flags=re.DOTALL)
     return readme
 
 

@@ -245,6 +245,63 @@ static void test_huge_png(void **state)
     refuse_png_of(13, 12, LM_CORRUPT, NULL);
 }
 
+/* Appends a chunk to a file that has room for it. */
+static void append_chunk(struct fixture *png, const char *type, const uint8_t *data, size_t size)
+{
+    uint8_t *at = png->bytes + png->size;
+    store32(at, (uint32_t)size);
+    memcpy(at + 4, type, 4);
+    if (size)
+        memcpy(at + 8, data, size);
+    store32(at + 8 + size, crc32_of(at + 4, size + 4));
+    png->size += size + 12;
+}
+
+/* A deflate stream of `count` zeros in stored blocks; returns its size. */
+static size_t store_zeros(uint8_t *out, size_t count)
+{
+    size_t at = 2, left = count;
+    memcpy(out, "\x78\x01", 2);
+    for (size_t block; left > 0; left -= block, at += block + 5) {
+        block = left < 65535 ? left : 65535;
+        const uint8_t head[5] = {left <= 65535, (uint8_t)block, (uint8_t)(block >> 8),
+                                 (uint8_t)~block, (uint8_t)(~block >> 8)};
+        memcpy(out + at, head, 5);
+        memset(out + at + 5, 0, block);
+    }
+    store32(out + at, (uint32_t)(count % 65521) << 16 | 1); /* Adler-32 of zeros */
+    return at + 4;
+}
+
+/* libpng unpacks what follows the last row, however much that is, only to drop it. */
+static void test_surplus_data(void **state)
+{
+    (void)state;
+    enum { ROOM = 600000 };
+    static const uint8_t header[13] = {0, 0, 0, 1, 0, 0, 0, 1, 8}; /* 1 x 1, 8 bits of grey */
+    static const size_t surplus[] = {0, 1000, 50000, 100000, 500000};
+    uint8_t *data = malloc(ROOM);
+    struct fixture png = {.bytes = malloc(ROOM)};
+    assert_true(data && png.bytes);
+    for (size_t i = 0; i < sizeof surplus / sizeof surplus[0]; i++) {
+        struct lm_image image = {0};
+        memcpy(png.bytes, "\x89PNG\r\n\x1a\n", 8);
+        png.size = 8;
+        append_chunk(&png, "IHDR", header, sizeof header);
+        append_chunk(&png, "IDAT", data, store_zeros(data, 2 + surplus[i]));
+        append_chunk(&png, "IEND", NULL, 0);
+        if (surplus[i] > 65536) {
+            refuse(png.bytes, png.size, LM_CORRUPT,
+                   "image is not a valid PNG: there is more image data than pixels");
+            continue;
+        }
+        assert_int_equal(lm_image_decode(png.bytes, png.size, NULL, &image, NULL), LM_OK);
+        lm_image_free(&image);
+    }
+    free(png.bytes);
+    free(data);
+}
+
 /* The frame header of the fixtures is FF C0, length, 8 bits, height, width. */
 static void refuse_jpeg_of(uint32_t width, uint32_t height, enum lm_status status, const char *text)
 {
@@ -498,10 +555,10 @@ int main(void)
         cmocka_unit_test(test_mask_errors),     cmocka_unit_test(test_other_formats),
         cmocka_unit_test(test_limits),          cmocka_unit_test(test_huge_png),
         cmocka_unit_test(test_huge_jpeg),       cmocka_unit_test(test_many_scans),
-        cmocka_unit_test(test_missing_data),    cmocka_unit_test(test_truncated),
-        cmocka_unit_test(test_damaged),         cmocka_unit_test(test_png_round_trip),
-        cmocka_unit_test(test_jpeg_round_trip), cmocka_unit_test(test_encode_errors),
-        cmocka_unit_test(test_create),
+        cmocka_unit_test(test_surplus_data),    cmocka_unit_test(test_missing_data),
+        cmocka_unit_test(test_truncated),       cmocka_unit_test(test_damaged),
+        cmocka_unit_test(test_png_round_trip),  cmocka_unit_test(test_jpeg_round_trip),
+        cmocka_unit_test(test_encode_errors),   cmocka_unit_test(test_create),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -95,46 +96,46 @@ static void refuses_what_is_no_object(void **state)
     expect_error("{} x", LM_CORRUPT, "model.json: line 1: end of file expected near 'x'");
     expect_error("{\"a\": NaN}", LM_CORRUPT, "model.json: line 1: invalid token near 'NaN'");
     expect_error("{\"name\": \"\"}", LM_INVALID,
-                 "model.json: name must be a string that is not empty");
+                 "model.json: name must be a string that is not empty, not \"\"");
     expect_error("{\"name\": 3}", LM_INVALID,
-                 "model.json: name must be a string that is not empty");
+                 "model.json: name must be a string that is not empty, not 3");
 }
 
 static void refuses_bad_input(void **state)
 {
     (void)state;
-    static const char size[] =
-        "model.json: input.size must be [height, width], each from 1 to 4096";
-    static const char std[] =
-        "model.json: input.std must be 3 numbers above 0, in units of 0 to 255";
+#define SIZE "model.json: input.size must be [height, width], each from 1 to 4096"
+#define STD "model.json: input.std must be 3 numbers above 0, in units of 0 to 255"
     expect_error("{\"input\": 3}", LM_INVALID, "model.json: input must be an object");
-    expect_error("{\"input\": {}}", LM_INVALID, size);
-    expect_error("{\"input\": {\"size\": [0, 5]}}", LM_INVALID, size);
-    expect_error("{\"input\": {\"size\": [4097, 5]}}", LM_INVALID, size);
-    expect_error("{\"input\": {\"size\": [-1, 5]}}", LM_INVALID, size);
-    expect_error("{\"input\": {\"size\": [5.0, 5]}}", LM_INVALID, size);
-    expect_error("{\"input\": {\"size\": [5, 5, 5]}}", LM_INVALID, size);
+    expect_error("{\"input\": {}}", LM_INVALID, SIZE "; it is missing");
+    expect_error("{\"input\": {\"size\": [0, 5]}}", LM_INVALID, SIZE ", not [0,5]");
+    expect_error("{\"input\": {\"size\": [4097, 5]}}", LM_INVALID, SIZE ", not [4097,5]");
+    expect_error("{\"input\": {\"size\": [-1, 5]}}", LM_INVALID, SIZE ", not [-1,5]");
+    expect_error("{\"input\": {\"size\": [5.0, 5]}}", LM_INVALID, SIZE ", not [5.0,5]");
+    expect_error("{\"input\": {\"size\": [5, 5, 5]}}", LM_INVALID, SIZE ", not [5,5,5]");
     expect_error("{\"input\": {\"size\": [18446744073709551617, 5]}}", LM_CORRUPT,
                  "model.json: line 1: too big integer near '18446744073709551617'");
     expect_error("{\"input\": {\"size\": [5, 5]}}", LM_INVALID,
-                 "model.json: input.mean must be 3 numbers, in units of 0 to 255");
-    expect_error("{\"input\": {\"size\": [5, 5], \"mean\": [1, 2, 3]}}", LM_INVALID, std);
+                 "model.json: input.mean must be 3 numbers, in units of 0 to 255; it is missing");
+    expect_error("{\"input\": {\"size\": [5, 5], \"mean\": [1, 2, 3]}}", LM_INVALID,
+                 STD "; it is missing");
     expect_error("{\"input\": {\"size\": [5, 5], \"mean\": [1, 2, 3], \"std\": [1, 0, 1]}}",
-                 LM_INVALID, std);
+                 LM_INVALID, STD ", not [1,0,1]");
     expect_error("{\"input\": {\"size\": [5, 5], \"mean\": [1, 2, 3], \"std\": [1, 1e-300, 1]}}",
-                 LM_INVALID, std);
+                 LM_INVALID, STD ", not [1,1e-300,1]");
     expect_error("{\"input\": {\"size\": [5, 5], \"mean\": [1, 2, 3], \"std\": [1, true, 1]}}",
-                 LM_INVALID, std);
+                 LM_INVALID, STD ", not [1,true,1]");
     expect_error("{\"input\": {\"size\": [5, 5], \"mean\": [1, 2, 1e300]}}", LM_INVALID,
-                 "model.json: input.mean must be 3 numbers, in units of 0 to 255");
+                 "model.json: input.mean must be 3 numbers, in units of 0 to 255, not [1,2,1e300]");
     expect_error(INPUT(", \"channels\": \"rgb\""), LM_INVALID,
-                 "model.json: input.channels must be \"RGB\" or \"BGR\"");
+                 "model.json: input.channels must be \"RGB\" or \"BGR\", not \"rgb\"");
     expect_error(INPUT(", \"resize_shorter\": \"256\""), LM_INVALID,
-                 "model.json: input.resize_shorter must be null or a whole number from 1 to 4096");
+                 "model.json: input.resize_shorter must be null or a whole number from 1 to 4096, "
+                 "not \"256\"");
     expect_error(INPUT(", \"resize_shorter\": 7"), LM_INVALID,
                  "model.json: input.resize_shorter is 7, too small for input.size [8, 9]");
     expect_error(INPUT(", \"crop\": true"), LM_INVALID,
-                 "model.json: input.crop must be \"center\" or \"none\"");
+                 "model.json: input.crop must be \"center\" or \"none\", not true");
     expect_error(INPUT(", \"resize_shorte\": 9"), LM_INVALID,
                  "model.json: unknown field input.resize_shorte");
 }
@@ -143,7 +144,7 @@ static void refuses_bad_choices(void **state)
 {
     (void)state;
     expect_error("{\"output\": \"logit\"}", LM_INVALID,
-                 "model.json: output must be \"logits\" or \"probabilities\"");
+                 "model.json: output must be \"logits\" or \"probabilities\", not \"logit\"");
     expect_error("{\"masking\": \"layer\"}", LM_INVALID, "model.json: masking must be an object");
     expect_error("{\"masking\": {\"concat\": \"both\"}}", LM_INVALID,
                  "model.json: masking.concat: \"both\" is none of union, majority, intersection");
@@ -156,15 +157,17 @@ static void refuses_bad_choices(void **state)
 static void refuses_bad_labels(void **state)
 {
     (void)state;
-    static const char name[] = "model.json: labels must be the plain name of a file in the model's "
-                               "folder, or an array of strings";
     static const char *const bad[] = {
         "\"\"",        "\"..\"", "\"/etc/passwd\"", "\"../labels.txt\"", "\"a/b\"",
         "\".hidden\"", "3",      "\"a\\\\b\""};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-        char text[100];
+        char text[100], message[200];
         snprintf(text, sizeof text, "{\"labels\": %s}", bad[i]);
-        expect_error(text, LM_INVALID, name);
+        snprintf(message, sizeof message,
+                 "model.json: labels must be the plain name of a file in the model's folder, or an "
+                 "array of strings, not %s",
+                 bad[i]);
+        expect_error(text, LM_INVALID, message);
     }
     expect_error("{\"labels\": [\"a\", 3]}", LM_INVALID, "model.json: labels[1] is not a string");
     expect_error("{\"labels\": \"a\\u0000b\"}", LM_CORRUPT,
@@ -344,6 +347,45 @@ static void names_missing_files(void **state)
     assert_null(dir.file);
 }
 
+static void expect_refused(const struct folder *folder, enum lm_status status, const char *message)
+{
+    struct model_dir dir = {0};
+    struct lm_error error = {0};
+    char text[256];
+    snprintf(text, sizeof text, "%s/%s", folder->path, message);
+    assert_int_equal(model_dir_read(folder->path, &dir, &error), status);
+    assert_string_equal(error.text, text);
+}
+
+/* Pipes and devices would make a reader wait for ever; a huge file would be hashed for minutes. */
+static void refuses_what_has_no_end(void **state)
+{
+    const struct folder *folder = *state;
+    static const char *const names[] = {"labels.txt", "model.json", "model.onnx"};
+    char path[128], message[64];
+    write_file(folder, "model.onnx", "abc");
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        file_path(folder, names[i], path);
+        snprintf(message, sizeof message, "%s: is not a regular file", names[i]);
+        remove(path);
+        assert_int_equal(mkfifo(path, 0600), 0);
+        expect_refused(folder, LM_IO, message);
+        remove(path);
+        assert_int_equal(symlink("/dev/zero", path), 0);
+        expect_refused(folder, LM_IO, message);
+        remove(path);
+        assert_int_equal(mkdir(path, 0700), 0);
+        snprintf(message, sizeof message, "%s: is a folder, not a file", names[i]);
+        if (i == 2)
+            expect_refused(folder, LM_IO, message);
+        rmdir(path);
+        write_file(folder, names[i], i == 2 ? "abc" : i == 1 ? "{}" : "a\n");
+    }
+    file_path(folder, "model.onnx", path);
+    assert_int_equal(truncate(path, (off_t)100 << 30), 0);
+    expect_refused(folder, LM_LIMIT, "model.onnx: larger than 2147483648 bytes");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -358,6 +400,7 @@ int main(void)
         cmocka_unit_test(refuses_labels_that_are_no_text),
         cmocka_unit_test_setup_teardown(reads_a_folder, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(names_missing_files, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(refuses_what_has_no_end, make_folder, remove_folder),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

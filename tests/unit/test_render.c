@@ -125,8 +125,10 @@ static void test_sizes(void **state)
     (void)state;
     static const struct {
         uint32_t width, height, wide, magnify;
-    } cases[] = {{1, 1, 300, 300}, {32, 32, 320, 10}, {96, 96, 384, 4},  {224, 224, 448, 2},
-                 {20, 70, 280, 5}, {300, 10, 300, 1}, {10, 320, 280, 1}, {500, 333, 500, 1}};
+    } cases[] = {{1, 1, 300, 300},  {32, 32, 320, 10},  {96, 96, 384, 4},    {224, 224, 448, 2},
+                 {20, 70, 280, 5},  {300, 10, 1800, 6}, {10, 320, 280, 6},   {500, 333, 500, 1},
+                 {300, 59, 600, 2}, {300, 60, 300, 1},  {1000, 20, 2000, 2}, {1001, 20, 1001, 1},
+                 {2500, 1, 2500, 1}};
     static const double weights[] = {1, -1};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         uint32_t width = cases[i].width, height = cases[i].height;
@@ -310,6 +312,27 @@ static void test_boundary_halo(void **state)
         lm_image_free(&out);
         release(&s);
     }
+}
+
+/* An overlay that would be nothing but lines keeps its colours; a drawing of boundaries does not.
+ */
+static void test_crowded_lines_are_faint(void **state)
+{
+    (void)state;
+    static const double weights[150] = {0};
+    struct subject s = banded(300, 300, 150, 200);
+    for (int32_t segments = 2; segments <= 150; segments += 148)
+        for (int kind = LM_RENDER_OVERLAY; kind <= LM_RENDER_BOUNDARIES; kind += 2) {
+            for (size_t i = 0; i < (size_t)300 * 300; i++)
+                s.labels[i] = (int32_t)(i % 300) * segments / 300;
+            struct lm_render_options options = {.kind = (enum lm_render_kind)kind,
+                                                .no_legend = true};
+            struct lm_image out = render(&s, weights, (uint32_t)segments, options);
+            bool faint = segments > 2 && kind == LM_RENDER_OVERLAY;
+            assert_int_equal(color_get(&out, 149, 150).r > 120, faint);
+            lm_image_free(&out);
+        }
+    release(&s);
 }
 
 /* Lines of large pictures are thicker, and lie around the change of labels. */
@@ -570,7 +593,10 @@ static void test_odd_titles(void **state)
     assert_non_null(endless);
     memset(endless, 'W', (1 << 20) - 1);
     endless[(1 << 20) - 1] = '\0';
-    const char *titles[] = {endless, "\x01\x02\n", "\xf0\x9f\x90\xa6", "\xff\xff", " ", "i"};
+    char *tail = endless + (1 << 20) - 300; /* a colon, after a long name and before another */
+    tail[0] = ':';
+    const char *titles[] = {endless,    tail - 10, "\x01\x02\n", "\xf0\x9f\x90\xa6",
+                            "\xff\xff", ":",       " ",          "i"};
     for (size_t i = 0; i < sizeof titles / sizeof titles[0]; i++) {
         struct lm_image out =
             render(&s, weights, 2, (struct lm_render_options){.title = titles[i]});
@@ -578,6 +604,37 @@ static void test_odd_titles(void **state)
         lm_image_free(&out);
     }
     free(endless);
+    release(&s);
+}
+
+/* What a title says after its last colon, the number, survives when there is no room for all. */
+static void test_long_titles_keep_their_number(void **state)
+{
+    (void)state;
+    static const double weights[] = {1, -1};
+    struct subject s = banded(320, 300, 1, 100);
+    char name[200], titles[3][220];
+    memset(name, 'n', sizeof name);
+    snprintf(titles[0], sizeof titles[0], "%.60s: 11.1 %%", name);
+    snprintf(titles[1], sizeof titles[1], "%.60s: 77.7 %%", name);
+    snprintf(titles[2], sizeof titles[2], "%.199s: 11.1 %%", name);
+    struct lm_image out[3];
+    for (size_t i = 0; i < 3; i++)
+        out[i] = render(&s, weights, 2, (struct lm_render_options){.title = titles[i]});
+    uint32_t strip = out[0].height - 300;
+    assert_int_equal(memcmp(out[0].rgb, out[2].rgb, (size_t)3 * 320 * 20), 0);
+    bool differ = false;
+    for (uint32_t y = 0; y < 20 && y < strip; y++)
+        for (uint32_t x = 0; x < 320; x++) {
+            bool same = same_color(color_get(&out[0], x, y), color_get(&out[1], x, y));
+            assert_true(same || x > 230);
+            differ |= !same;
+            if (x < 8 || x >= 312) /* the margins stay empty */
+                assert_int_equal(color_get(&out[0], x, y).r, 255);
+        }
+    assert_true(differ);
+    for (size_t i = 0; i < 3; i++)
+        lm_image_free(&out[i]);
     release(&s);
 }
 
@@ -670,6 +727,7 @@ int main(void)
         cmocka_unit_test(test_boundaries_exact),
         cmocka_unit_test(test_boundary_halo),
         cmocka_unit_test(test_boundary_thickness),
+        cmocka_unit_test(test_crowded_lines_are_faint),
         cmocka_unit_test(test_magnified),
         cmocka_unit_test(test_unseen_is_hatched),
         cmocka_unit_test(test_all_unseen),
@@ -681,6 +739,7 @@ int main(void)
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_extreme_weights),
         cmocka_unit_test(test_odd_titles),
+        cmocka_unit_test(test_long_titles_keep_their_number),
         cmocka_unit_test(test_masked),
         cmocka_unit_test(test_masked_errors),
         cmocka_unit_test(test_random_scenes),

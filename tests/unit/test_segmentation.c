@@ -13,6 +13,7 @@
 
 #include "codec/file.h"
 #include "codec/placement.h"
+#include "codec/region.h"
 #include "codec/segmentation.h"
 
 static void assert_close(double value, double expected)
@@ -101,7 +102,7 @@ static void reads_json(void **state)
     json_decref(json);
     assert_int_equal(segmentation_from_json(NULL, &s, &fault, NULL), LM_OK);
     assert_int_equal(s.options.n_segments, 0);
-    expect_json("[]", true, "", "segmentation must be an object, not a list");
+    expect_json("[]", true, "", "segmentation must be an object or a string, not a list");
     expect_json("{\"n\": 1}", true, "/n", "segmentation has the unknown field \"n\"");
     expect_json("{\"rows\": 1.5}", true, "/rows",
                 "segmentation.rows must be a whole number, not a number with a fraction");
@@ -111,7 +112,71 @@ static void reads_json(void **state)
     expect_json("{\"method\": 1}", true, "/method",
                 "segmentation.method must be a string, not an integer");
     expect_json("{\"method\": \"x\"}", false, "/method",
-                "segmentation.method must be \"slic\" or \"grid\"");
+                "segmentation.method must be \"slic\", \"grid\" or \"custom\", not \"x\"");
+}
+
+static void reads_text_in_json(void **state)
+{
+    (void)state;
+    struct segmentation s = {0};
+    struct codec_fault fault = {0};
+    json_t *json = json_string("grid:16");
+    assert_int_equal(segmentation_from_json(json, &s, &fault, NULL), LM_OK);
+    assert_true(s.options.method == LM_SEGMENT_GRID && s.options.cell == 16);
+    json_decref(json);
+    expect_json("\"grid:0\"", false, "",
+                "segmentation: \"grid:0\" is none of slic:N, grid:ROWSxCOLUMNS, grid:PIXELS "
+                "(numbers from 1 to 65535)");
+    expect_json("\"custom:/etc/passwd\"", false, "",
+                "segmentation: \"custom:/etc/passwd\" is not read here; send the map itself, as "
+                "{\"method\": \"custom\", \"png16\": \"<base64>\"}");
+}
+
+static void tells_what_is_to_come(void **state)
+{
+    (void)state;
+    static const char *const texts[][2] = {
+        {"{\"kernel_size\": 4, \"method\": \"quickshift\"}", "/method"},
+        {"\"quickshift\"", ""},
+        {"\"quickshift:20\"", ""},
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        struct segmentation s = {0};
+        struct codec_fault fault = {0};
+        struct lm_error error = {0};
+        json_t *json = json_loads(texts[i][0], JSON_DECODE_ANY, NULL);
+        assert_int_equal(segmentation_from_json(json, &s, &fault, &error), LM_UNSUPPORTED);
+        assert_string_equal(error.text, "segmentation.method \"quickshift\" is not available yet; "
+                                        "\"slic\", \"grid\" and \"custom\" are");
+        assert_string_equal(fault.pointer, texts[i][1]);
+        json_decref(json);
+    }
+}
+
+static void refuses_mixed_fields(void **state)
+{
+    (void)state;
+    expect_json("{\"png16\": \"AA==\"}", true, "/png16",
+                "segmentation.png16 does not go with the method \"slic\"");
+    expect_json("{\"n_segments\": 5, \"method\": \"custom\"}", true, "/n_segments",
+                "segmentation.n_segments does not go with the method \"custom\"");
+    expect_json("{\"method\": \"custom\"}", true, "",
+                "segmentation: the method \"custom\" needs one of png16, rle");
+    expect_json("{\"method\": \"custom\", \"png16\": \"\", \"rle\":"
+                " [{\"size\": [1, 1], \"counts\": \"01\"}]}",
+                true, "", "segmentation: the method \"custom\" needs one of png16, rle");
+    expect_json("{\"method\": \"custom\", \"png16\": 1}", true, "/png16",
+                "segmentation.png16 must be a string of base64, not an integer");
+    expect_json("{\"method\": \"custom\", \"rle\": {}}", true, "/rle",
+                "segmentation.rle must be a list of objects with size and counts, not an object");
+    expect_json("{\"method\": \"custom\", \"rle\": []}", false, "/rle",
+                "segmentation.rle: the list is empty");
+    expect_json("{\"method\": \"custom\", \"rle\": [5]}", true, "/rle/0",
+                "rle must be an object with size and counts, not an integer");
+    expect_json("{\"method\": \"custom\", \"rle\": [{\"size\": [2, 2], \"counts\": [1, true]}]}",
+                true, "/rle/0/counts/1", "rle: counts must be made of integers, not true");
+    expect_json("{\"method\": \"custom\", \"rle\": [{\"size\": [2], \"counts\": \"\"}]}", true,
+                "/rle/0/size", "rle: size must be a list of 2 integers (height, width)");
 }
 
 /* Saves a map of the picture's size whose left half is `left` and whose right half is `right`. */
@@ -161,20 +226,100 @@ static void reads_custom_maps(void **state)
 
     write_map(path, 41, (const uint8_t[]){1, 2, 3}, (const uint8_t[]){0, 0, 9});
     assert_int_equal(segmentation_run(&s, &input, &segments, &ids, &error), LM_INVALID);
-    snprintf(text, sizeof text, "%s: 41 x 20 pixels, the picture has 40 x 20", path);
-    assert_string_equal(error.text, text);
-
-    uint8_t wide[26] = "\x89PNG";
-    wide[24] = 16;
-    error = (struct lm_error){0};
-    assert_int_equal(file_write(path, wide, sizeof wide, NULL), LM_OK);
-    assert_int_equal(segmentation_run(&s, &input, &segments, &ids, &error), LM_UNSUPPORTED);
-    snprintf(text, sizeof text,
-             "%s: 16 bits a channel are not read; use 8-bit grey, or one RGB colour for each "
-             "segment",
-             path);
+    snprintf(text, sizeof text, "%s: label map is 41 x 20 pixels, the image is 40 x 20", path);
     assert_string_equal(error.text, text);
     remove(path);
+    segmentation_free(&s);
+    picture_input_free(&input);
+}
+
+/* Runs {"method": "custom", "rle": ...} on the 40 x 20 picture. */
+static enum lm_status run_rle(const char *list, uint32_t max_segments, struct lm_segments *out,
+                              int64_t **ids, struct lm_error *error)
+{
+    struct picture_input input = make_input();
+    struct segmentation s = {0};
+    struct codec_fault fault = {0};
+    json_t *json = json_pack("{s:s, s:o}", "method", "custom", "rle", json_loads(list, 0, NULL));
+    assert_int_equal(segmentation_from_json(json, &s, &fault, NULL), LM_OK);
+    json_decref(json);
+    s.max_segments = max_segments;
+    enum lm_status status = segmentation_run(&s, &input, out, ids, error);
+    segmentation_free(&s);
+    picture_input_free(&input);
+    return status;
+}
+
+/* Counts go down the columns of 20: x 10 to 14, then x 20 to 24; the network sees x 10 to 29. */
+static void reads_rle(void **state)
+{
+    (void)state;
+    struct lm_segments segments = {0};
+    int64_t *ids = NULL;
+    assert_int_equal(run_rle("[{\"size\": [20, 40], \"counts\": [400, 100, 300]},"
+                             " {\"size\": [20, 40], \"counts\": [0, 20, 780]},"
+                             " {\"size\": [20, 40], \"counts\": [200, 100, 500]}]",
+                             0, &segments, &ids, NULL),
+                     LM_OK);
+    static const int32_t row[10] = {1, 1, 2, 2, 2, 0, 0, 2, 2, 2};
+    assert_int_equal(segments.count, 3);
+    assert_true(ids[0] == 0 && ids[1] == 2 && ids[2] == 3); /* 1 is not seen, 3 is the rest */
+    for (size_t y = 0; y < 10; y++)
+        assert_memory_equal(segments.labels + 10 * y, row, sizeof row);
+    free(ids);
+    lm_segments_free(&segments);
+}
+
+static void refuses_rle_that_do_not_fit(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *list;
+        enum lm_status status;
+        const char *text;
+    } cases[] = {
+        {"[{\"size\": [20, 40], \"counts\": [0, 30, 770]},"
+         " {\"size\": [20, 40], \"counts\": [25, 10, 765]}]",
+         LM_INVALID, "segmentation.rle[1]: the pixel at x 1, y 5 is in an earlier segment, too"},
+        {"[{\"size\": [40, 20], \"counts\": [0, 800]}]", LM_INVALID,
+         "segmentation.rle[0]: rle: size (height, width) is [40, 20], that of what it masks is "
+         "[20, 40]"},
+        {"[{\"size\": [20, 40], \"counts\": [800]}]", LM_INVALID,
+         "segmentation.rle[0]: no pixel is in it"},
+        {"[{\"size\": [20, 40], \"counts\": [0, 1, 799]},"
+         " {\"size\": [20, 40], \"counts\": [1, 1, 798]},"
+         " {\"size\": [20, 40], \"counts\": [2, 1, 797]}]",
+         LM_LIMIT, "segmentation.rle: 3 segments, the limit is 2"},
+        {"[{\"size\": [20, 40], \"counts\": [200, 100, 500]},"
+         " {\"size\": [20, 40], \"counts\": [300, 100, 400]}]",
+         LM_LIMIT, "segmentation: more segments than the limit of 2"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct lm_segments segments = {0};
+        struct lm_error error = {0};
+        int64_t *ids = NULL;
+        assert_int_equal(run_rle(cases[i].list, 2, &segments, &ids, &error), cases[i].status);
+        assert_string_equal(error.text, cases[i].text);
+        assert_true(!ids && !segments.labels);
+    }
+}
+
+static void takes_work_from_the_budget(void **state)
+{
+    (void)state;
+    struct picture_input input = make_input();
+    struct region_budget budget = {.work = 799};
+    struct segmentation s = {.custom = true, .png = json_string("AA=="), .budget = &budget};
+    struct lm_segments segments = {0};
+    struct lm_error error = {0};
+    assert_int_equal(segmentation_run(&s, &input, &segments, NULL, &error), LM_LIMIT);
+    assert_string_equal(error.text,
+                        "regions: drawing this one takes 800 steps, the limit leaves 799");
+    budget.work = 800;
+    error = (struct lm_error){0};
+    assert_int_equal(segmentation_run(&s, &input, &segments, NULL, &error), LM_UNSUPPORTED);
+    assert_string_equal(error.text, "segmentation.png16: label map is not a PNG");
+    assert_true(budget.work == 0);
     segmentation_free(&s);
     picture_input_free(&input);
 }
@@ -224,9 +369,18 @@ static void places_segments_in_the_picture(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(parses_names),        cmocka_unit_test(refuses_other_names),
-        cmocka_unit_test(reads_json),          cmocka_unit_test(reads_custom_maps),
-        cmocka_unit_test(limits_the_segments), cmocka_unit_test(places_segments_in_the_picture),
+        cmocka_unit_test(parses_names),
+        cmocka_unit_test(refuses_other_names),
+        cmocka_unit_test(reads_json),
+        cmocka_unit_test(reads_custom_maps),
+        cmocka_unit_test(reads_text_in_json),
+        cmocka_unit_test(tells_what_is_to_come),
+        cmocka_unit_test(refuses_mixed_fields),
+        cmocka_unit_test(reads_rle),
+        cmocka_unit_test(refuses_rle_that_do_not_fit),
+        cmocka_unit_test(takes_work_from_the_budget),
+        cmocka_unit_test(limits_the_segments),
+        cmocka_unit_test(places_segments_in_the_picture),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

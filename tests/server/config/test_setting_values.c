@@ -130,20 +130,20 @@ static void strings(void **state)
     (void)state;
     struct loaded loaded =
         load_well(WORDS("--models", "/srv/my models", "--keys=", "--log-level=debug",
-                        "--default-model", "resnet18.a1-x"),
+                        "--load-models", "resnet18.a1-x"),
                   WORDS("LAYERMASK_KEYS=/etc/keys"));
     assert_string_equal(loaded.settings.models, "/srv/my models");
     assert_string_equal(loaded.settings.keys, "");
     assert_string_equal(loaded.settings.log_level, "debug");
-    assert_string_equal(loaded.settings.default_model, "resnet18.a1-x");
+    assert_string_equal(loaded.settings.load_models.items[0], "resnet18.a1-x");
     settings_free(&loaded.settings);
     expect_refused("--models=a\nb", "--models: \"a?b\" is not a text of at most 4096 bytes");
     expect_refused("--log-level=loud",
                    "--log-level: \"loud\" is not debug, info, warning or error");
     expect_refused("--log-level=", "--log-level: \"\" is not debug, info, warning or error");
-    expect_refused("--default-model=../x", "--default-model: \"../x\" is not a model's name "
-                                           "(letters, digits, . _ -)");
-    expect_refused("--default-model=a/b", "--default-model: \"a/b\" is not a model's name "
+    expect_refused("--load-models=../x", "--load-models: \"../x\" is not a model's name "
+                                         "(letters, digits, . _ -)");
+    expect_refused("--load-models=a,a/b", "--load-models: \"a/b\" is not a model's name "
                                           "(letters, digits, . _ -)");
     expect_refused("--store=redis://here", "--store: \"redis://here\" is not memory, sqlite or "
                                            "sqlite:PATH");

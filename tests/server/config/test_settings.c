@@ -264,10 +264,6 @@ static void options_that_need_others(void **state)
     loaded = load_well(WORDS("--tls-key=k"), WORDS("LAYERMASK_TLS_CERTIFICATE=c"));
     settings_free(&loaded.settings);
 
-    expect_error(WORDS("--load-models=a,b", "--default-model=c"), NOTHING, LM_INVALID,
-                 "--default-model: \"c\" is not in load_models");
-    loaded = load_well(WORDS("--load-models=a,b", "--default-model=b"), NOTHING);
-    settings_free(&loaded.settings);
     expect_refused("--max-bodies-bytes=1m",
                    "max_body_bytes: 64m is above max_bodies_bytes, which is 1m");
     expect_refused("--max-body-bytes=1k",
@@ -327,7 +323,7 @@ static void printed_settings_load_the_same(void **state)
     struct loaded first = load_well(
         WORDS("--listen=[::]:1", "--keys=k", "--models=a \"b\" \xc3\xa4", "--insecure",
               "--metrics=false", "--cors-origins=*,https://a", "--load-models=x,y",
-              "--default-model=y", "--max-image-bytes=1025", "--idle-timeout=1001ms",
+              "--max-image-bytes=1025", "--idle-timeout=1001ms",
               "--max-model-elements=4294967296", "--store=sqlite:/a/b", "--log-level=error"),
         NOTHING);
     char *text = printed(&first.settings);

@@ -1,0 +1,96 @@
+/* Failures of the engine, the scheduler and the store to statuses of HTTP. */
+#include "api/failure.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "http/problem.h"
+
+enum { RETRY_S = 1, STORE_RETRY_S = 5 };
+
+void failure_set(struct failure *out, int status, const char *format, ...)
+{
+    va_list arguments;
+    *out = (struct failure){.status = status, .retry_after_s = status == 503 ? RETRY_S : 0};
+    va_start(arguments, format);
+    vsnprintf(out->detail, sizeof out->detail, format, arguments);
+    va_end(arguments);
+}
+
+static void set_field(struct failure *out, int status, const struct codec_fault *fault,
+                      const struct lm_error *error)
+{
+    failure_set(out, status, "%s", error->text);
+    if (fault && fault->length > 0 && status < 500)
+        snprintf(out->pointer, sizeof out->pointer, "%s", fault->pointer);
+}
+
+static int status_of(const struct codec_fault *fault, const struct lm_error *error)
+{
+    switch (error->status) {
+    case LM_INVALID: return fault && fault->malformed ? 400 : 422;
+    case LM_CORRUPT:
+    case LM_UNSUPPORTED: return 422;
+    case LM_LIMIT: return 413;
+    case LM_OK:
+    case LM_IO:
+    case LM_NOMEM:
+    case LM_CANCELLED: break;
+    }
+    return 503;
+}
+
+void failure_of_reading(struct failure *out, const struct codec_fault *fault,
+                        const struct lm_error *error)
+{
+    set_field(out, error->status == LM_UNSUPPORTED ? 501 : status_of(fault, error), fault, error);
+    if (error->status == LM_UNSUPPORTED && fault)
+        snprintf(out->pointer, sizeof out->pointer, "%s", fault->pointer);
+}
+
+void failure_of_running(struct failure *out, const struct codec_fault *fault,
+                        const struct lm_error *error)
+{
+    set_field(out, status_of(fault, error), fault, error);
+}
+
+void failure_of_queue(struct failure *out, const struct jobs_refusal *refusal,
+                      const struct lm_error *error)
+{
+    failure_set(out, refusal->why == JOBS_TOO_LARGE ? 413 : 503, "%s", error->text);
+    if (out->status == 503)
+        out->retry_after_s = refusal->retry_after_s ? refusal->retry_after_s : RETRY_S;
+}
+
+void failure_of_store(struct failure *out, const struct lm_error *error)
+{
+    bool ours = error->status == LM_INVALID || error->status == LM_LIMIT;
+    failure_set(out, error->status == LM_LIMIT ? 413 : ours ? 400 : 503, "%s", error->text);
+    if (!ours)
+        out->retry_after_s = STORE_RETRY_S;
+}
+
+static struct problem problem_of(const struct failure *failure, const struct problem_field *field)
+{
+    return (struct problem){
+        .status = failure->status,
+        .detail = failure->detail,
+        .retry_after_s = failure->retry_after_s,
+        .fields = field,
+        .n_fields = failure->pointer[0] ? 1 : 0,
+    };
+}
+
+void failure_reply(struct http_exchange *exchange, const struct failure *failure)
+{
+    const struct problem_field field = {failure->pointer, failure->detail};
+    const struct problem problem = problem_of(failure, &field);
+    problem_reply(exchange, &problem);
+}
+
+char *failure_json(const struct failure *failure, const char *instance)
+{
+    const struct problem_field field = {failure->pointer, failure->detail};
+    const struct problem problem = problem_of(failure, &field);
+    return problem_json(&problem, instance);
+}

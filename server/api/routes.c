@@ -1,0 +1,78 @@
+/* The table of routes; openapi.yaml has the same ones. */
+#include "api/api_room.h"
+
+#define PREDICT HTTP_SCOPE_PREDICT
+#define EXPLAIN HTTP_SCOPE_EXPLAIN
+#define ADMIN HTTP_SCOPE_ADMIN
+
+const struct http_route api_routes[] = {
+    {.methods = "GET", .pattern = "/", .handle = route_index, .flags = HTTP_PUBLIC},
+    {.methods = "GET", .pattern = "/docs", .handle = route_docs, .flags = HTTP_PUBLIC},
+    {.methods = "GET", .pattern = "/openapi.yaml", .handle = route_openapi, .flags = HTTP_PUBLIC},
+    {.methods = "GET", .pattern = "/livez", .handle = route_livez, .flags = HTTP_PUBLIC},
+    {.methods = "GET", .pattern = "/readyz", .handle = route_readyz, .flags = HTTP_PUBLIC},
+    {.methods = "GET", .pattern = "/metrics", .handle = route_metrics, .flags = HTTP_PUBLIC},
+
+    {.methods = "GET", .pattern = "/v1/models", .handle = route_models},
+    {.methods = "GET", .pattern = "/v1/models/{model}", .handle = route_model},
+    {.methods = "POST",
+     .pattern = "/v1/models/{model}:predict",
+     .handle = route_predict,
+     .scope = PREDICT,
+     .body = HTTP_BODY_LARGE},
+    {.methods = "POST",
+     .pattern = "/v1/models/{model}:explain",
+     .handle = route_explain,
+     .scope = EXPLAIN,
+     .body = HTTP_BODY_LARGE},
+    {.methods = "POST",
+     .pattern = "/v1/models/{model}:missingness",
+     .handle = route_missingness,
+     .scope = EXPLAIN,
+     .body = HTTP_BODY_LARGE},
+
+    {.methods = "GET", .pattern = "/v1/jobs", .handle = route_jobs},
+    {.methods = "GET DELETE", .pattern = "/v1/jobs/{id}", .handle = route_job},
+    {.methods = "GET", .pattern = "/v1/jobs/{id}/result", .handle = route_job_result},
+    {.methods = "GET", .pattern = "/v1/jobs/{id}/events", .handle = route_job_events},
+
+    {.methods = "GET", .pattern = "/v2", .handle = route_v2, .flags = HTTP_PUBLIC},
+    {.methods = "GET", .pattern = "/v2/health/live", .handle = route_v2_live, .flags = HTTP_PUBLIC},
+    {.methods = "GET",
+     .pattern = "/v2/health/ready",
+     .handle = route_v2_ready,
+     .flags = HTTP_PUBLIC},
+    {.methods = "GET", .pattern = "/v2/models/{model}", .handle = route_v2_model},
+    {.methods = "GET", .pattern = "/v2/models/{model}/ready", .handle = route_v2_model_ready},
+    {.methods = "GET", .pattern = "/v2/models/{model}/config", .handle = route_v2_model_config},
+    {.methods = "POST",
+     .pattern = "/v2/models/{model}/infer",
+     .handle = route_v2_infer,
+     .scope = PREDICT,
+     .body = HTTP_BODY_LARGE},
+    {.methods = "GET", .pattern = "/v2/models/{model}/versions/{version}", .handle = route_v2_model},
+    {.methods = "GET",
+     .pattern = "/v2/models/{model}/versions/{version}/ready",
+     .handle = route_v2_model_ready},
+    {.methods = "POST",
+     .pattern = "/v2/models/{model}/versions/{version}/infer",
+     .handle = route_v2_infer,
+     .scope = PREDICT,
+     .body = HTTP_BODY_LARGE},
+    {.methods = "POST",
+     .pattern = "/v2/repository/index",
+     .handle = route_v2_index,
+     .body = HTTP_BODY_SMALL},
+    {.methods = "POST",
+     .pattern = "/v2/repository/models/{model}/load",
+     .handle = route_v2_load,
+     .scope = ADMIN,
+     .body = HTTP_BODY_SMALL},
+    {.methods = "POST",
+     .pattern = "/v2/repository/models/{model}/unload",
+     .handle = route_v2_unload,
+     .scope = ADMIN,
+     .body = HTTP_BODY_SMALL},
+};
+
+const size_t api_n_routes = sizeof api_routes / sizeof api_routes[0];

@@ -1,0 +1,64 @@
+/* Models: their list and what is known of each; the registry's part of what routes share. */
+#include <stdlib.h>
+#include <string.h>
+
+#include <jansson.h>
+
+#include "api/model_answers.h"
+#include "api/routes_room.h"
+
+bool route_model_status(struct api *api, const char *name, struct model_status *out)
+{
+    struct model_status *all = NULL;
+    size_t count = 0;
+    bool found = false;
+    if (registry_list(api->options.registry, &all, &count, NULL) != LM_OK)
+        return false;
+    for (size_t i = 0; i < count && !found; i++)
+        if (strcmp(all[i].name, name) == 0) {
+            *out = all[i];
+            found = true;
+        }
+    free(all);
+    return found;
+}
+
+void route_later(struct http_exchange *exchange, struct api *api,
+                 void (*run)(struct intake_task *task))
+{
+    struct route_task *work = calloc(1, sizeof *work);
+    if (!work) {
+        http_reply_error(exchange, 503, "out of memory");
+        return;
+    }
+    *work = (struct route_task){.task.run = run, .exchange = exchange, .api = api};
+    intake_post(api->intake, &work->task);
+}
+
+void route_models(struct http_exchange *exchange, void *context)
+{
+    struct api *api = context;
+    struct model_status *all = NULL;
+    size_t count = 0;
+    char *text = NULL;
+    if (registry_list(api->options.registry, &all, &count, NULL) == LM_OK)
+        text = model_answers_list(all, count);
+    free(all);
+    http_reply_json(exchange, 200, text);
+}
+
+/* A model that is not ready is told with 503, as KServe's clients want it. */
+void route_model(struct http_exchange *exchange, void *context)
+{
+    struct api *api = context;
+    const char *name = http_parameter(exchange, "model");
+    const struct model_entry *entry = registry_find(api->options.registry, name);
+    struct model_status status;
+    if (entry)
+        http_reply_json(exchange, 200, model_answers_ready(entry));
+    else if (route_model_status(api, name, &status))
+        http_reply_json(exchange, 503, model_answers_not_ready(&status));
+    else
+        route_model_entry(exchange, api);
+    model_entry_release(entry);
+}

@@ -1,0 +1,15 @@
+/* Answers of calls. */
+#include "codec/call.h"
+
+#include <stdlib.h>
+
+void call_answer_free(struct call_answer *answer)
+{
+    if (!answer)
+        return;
+    free(answer->json.bytes);
+    free(answer->png.bytes);
+    free(answer->jpeg.bytes);
+    free(answer->binary.bytes);
+    *answer = (struct call_answer){0};
+}

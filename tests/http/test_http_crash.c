@@ -1,0 +1,237 @@
+/* kill -9 at any moment: what was acknowledged is done after the next start, once, with the result
+ * that a direct call has.  SEED=n repeats the moments. */
+#include "client.h"
+
+#include <pthread.h>
+
+#define STAR EXAMPLES "star.png"
+enum { JOBS = 40, KILLS = 4 };
+
+struct submitter {
+    struct daemon *daemon;
+    pthread_mutex_t lock; /* of daemon and of what follows */
+    char *ids[JOBS];
+    int acknowledged;
+};
+
+static json_t *job_body(int number)
+{
+    char seed[40];
+    snprintf(seed, sizeof seed, "\"seed\": %d", number);
+    return explanation(STAR, few(48), seed);
+}
+
+/* A copy that stays as it is while the daemon is started again. */
+static struct daemon daemon_now(struct submitter *submitter)
+{
+    pthread_mutex_lock(&submitter->lock);
+    struct daemon daemon = *submitter->daemon;
+    pthread_mutex_unlock(&submitter->lock);
+    return daemon;
+}
+
+/* As a good client does it: the same key again until there is an answer. */
+static void *submit_all(void *context)
+{
+    struct submitter *submitter = context;
+    for (int i = 0; i < JOBS; i++) {
+        char key[60];
+        snprintf(key, sizeof key, "Idempotency-Key: crash-%d", i);
+        while (!submitter->ids[i]) {
+            struct daemon daemon = daemon_now(submitter);
+            struct answer answer = ask_quietly(
+                &daemon, (struct ask){.path = EXPLAIN,
+                                      .json = job_body(i),
+                                      .headers = HEADERS("Prefer: respond-async", key)});
+            pthread_mutex_lock(&submitter->lock);
+            if (answer.failure == CURLE_OK && answer.status == 202) {
+                submitter->ids[i] = strdup(text_at(answer.json, "id"));
+                submitter->acknowledged++;
+            }
+            pthread_mutex_unlock(&submitter->lock);
+            if (!submitter->ids[i])
+                sleep_ms(5);
+            answer_free(&answer);
+        }
+        sleep_ms(2);
+    }
+    return NULL;
+}
+
+static void start_again(struct submitter *submitter)
+{
+    struct daemon fresh = *submitter->daemon;
+    daemon_start(&fresh, FLAGS("--workers", "2"));
+    pthread_mutex_lock(&submitter->lock);
+    *submitter->daemon = fresh;
+    pthread_mutex_unlock(&submitter->lock);
+}
+
+static void expect_direct_result(const struct daemon *daemon, const char *id, int number)
+{
+    struct answer answer = await_job(daemon, id, "succeeded");
+    answer_free(&answer);
+    answer = get_job(daemon, id, "/result");
+    struct answer direct = post(daemon, EXPLAIN, job_body(number));
+    assert_status(&answer, 200);
+    assert_status(&direct, 200);
+    assert_string_equal(answer.body, direct.body);
+    answer_free(&answer);
+    answer_free(&direct);
+}
+
+static void acknowledged_jobs_are_done(void **state)
+{
+    struct daemon daemon = {0};
+    struct submitter submitter = {.daemon = &daemon};
+    pthread_t thread;
+    const char *seed = getenv("SEED");
+    unsigned random = seed ? (unsigned)atoi(seed) : (unsigned)time(NULL);
+    (void)state;
+    print_message("SEED=%u\n", random);
+    pthread_mutex_init(&submitter.lock, NULL);
+    daemon_start(&daemon, FLAGS("--workers", "2"));
+    assert_int_equal(pthread_create(&thread, NULL, submit_all, &submitter), 0);
+    for (int i = 0; i < KILLS; i++) {
+        random = random * 1103515245u + 12345u;
+        sleep_ms(40 + (long)(random >> 16) % 250);
+        daemon_kill(&daemon);
+        start_again(&submitter);
+    }
+    pthread_join(thread, NULL);
+    assert_int_equal(submitter.acknowledged, JOBS);
+    for (int i = 0; i < JOBS; i++)
+        for (int k = 0; k < i; k++)
+            assert_string_not_equal(submitter.ids[i], submitter.ids[k]);
+    for (int i = 0; i < JOBS; i++)
+        expect_direct_result(&daemon, submitter.ids[i], i);
+    struct answer answer = get(&daemon, "/v1/jobs?limit=1000"); /* none twice */
+    assert_int_equal(json_array_size(at(answer.json, "jobs")), JOBS);
+    answer_free(&answer);
+    answer = post_async(&daemon, EXPLAIN, job_body(0), "crash-0");
+    assert_status(&answer, 202);
+    assert_text(answer.json, "id", submitter.ids[0]);
+    answer_free(&answer);
+    for (int i = 0; i < JOBS; i++)
+        free(submitter.ids[i]);
+    assert_int_equal(daemon_stop(&daemon), 0);
+    daemon_clean(&daemon);
+}
+
+/* Finished, cancelled and failed jobs are what they were; one that waits keeps its turn. */
+static void states_survive(void **state)
+{
+    struct daemon daemon = {0};
+    (void)state;
+    daemon_start(&daemon, FLAGS("--workers", "1"));
+    struct answer answer = post_async(&daemon, PREDICT, body_with(STAR, NULL, NULL), "done");
+    char *done = accepted(&answer);
+    answer = await_job(&daemon, done, "succeeded");
+    char *finished_at = strdup(text_at(answer.json, "finished_at"));
+    answer_free(&answer);
+    answer = post_async(&daemon, EXPLAIN, explanation(STAR, 10000, NULL), NULL);
+    char *cancelled = accepted(&answer), path[200];
+    snprintf(path, sizeof path, "/v1/jobs/%s", cancelled);
+    answer = ask(&daemon, (struct ask){.path = path, .method = "DELETE"});
+    assert_status(&answer, 200);
+    answer_free(&answer);
+    answer = post_async(&daemon, EXPLAIN, explanation(STAR, few(2000), NULL), NULL);
+    char *running = accepted(&answer);
+    answer = post_async(&daemon, EXPLAIN, explanation(STAR, few(60), NULL), NULL);
+    char *waiting = accepted(&answer);
+    answer = await_job(&daemon, running, "running");
+    answer_free(&answer);
+    daemon_kill(&daemon);
+    daemon_start(&daemon, FLAGS("--workers", "1"));
+    answer = get_job(&daemon, done, "");
+    assert_text(answer.json, "status", "succeeded");
+    assert_text(answer.json, "finished_at", finished_at);
+    answer_free(&answer);
+    answer = get_job(&daemon, done, "/result");
+    assert_status(&answer, 200);
+    assert_text(answer.json, "predictions.0.top.0.label", "star");
+    answer_free(&answer);
+    answer = get_job(&daemon, cancelled, "");
+    assert_text(answer.json, "status", "cancelled");
+    answer_free(&answer);
+    char *const rest[] = {running, waiting};
+    for (size_t i = 0; i < 2; i++) {
+        answer = await_job(&daemon, rest[i], "succeeded");
+        answer_free(&answer);
+    }
+    assert_int_equal(daemon_stop(&daemon), 0);
+    daemon_clean(&daemon);
+    free(done);
+    free(cancelled);
+    free(running);
+    free(waiting);
+    free(finished_at);
+}
+
+/* A client that listened before the crash can listen again afterwards. */
+static void events_after_a_restart(void **state)
+{
+    struct daemon daemon = {0};
+    (void)state;
+    daemon_start(&daemon, FLAGS("--workers", "1"));
+    struct answer answer = post_async(&daemon, EXPLAIN, explanation(STAR, few(1000), NULL), NULL);
+    char *id = accepted(&answer);
+    answer = await_job(&daemon, id, "running");
+    answer_free(&answer);
+    daemon_kill(&daemon);
+    daemon_start(&daemon, FLAGS("--workers", "1"));
+    answer = get_job(&daemon, id, "/events");
+    assert_status(&answer, 200);
+    assert_non_null(strstr(answer.body, "event: done\n"));
+    assert_non_null(strstr(answer.body, "succeeded"));
+    answer_free(&answer);
+    free(id);
+    assert_int_equal(daemon_stop(&daemon), 0);
+    daemon_clean(&daemon);
+}
+
+/* A job whose model has gone meanwhile fails, and says why. */
+static void model_has_gone(void **state)
+{
+    struct daemon daemon = {0};
+    char folder[200], model[250], path[300];
+    (void)state;
+    daemon_make_folder(&daemon);
+    snprintf(folder, sizeof folder, "%s/models", daemon.folder);
+    snprintf(model, sizeof model, "%s/mine", folder);
+    mkdir(folder, 0700);
+    mkdir(model, 0700);
+    static const char *const files[] = {"model.onnx", "model.json", "labels.txt"};
+    for (size_t i = 0; i < 3; i++) {
+        char from[100];
+        snprintf(from, sizeof from, "config/models/shapes/%s", files[i]);
+        snprintf(path, sizeof path, "%s/%s", model, files[i]);
+        file_copy(from, path);
+    }
+    daemon_start(&daemon, FLAGS("--workers", "1", "--models", folder));
+    struct answer answer =
+        post_async(&daemon, "/v1/models/mine:explain", explanation(STAR, 5000, NULL), NULL);
+    char *id = accepted(&answer);
+    daemon_kill(&daemon);
+    folder_remove(model);
+    daemon_start(&daemon, FLAGS("--workers", "1", "--models", folder));
+    answer = await_job(&daemon, id, "failed");
+    assert_text(answer.json, "error.detail", "the model mine is not there any more");
+    assert_near(number_at(answer.json, "error.status"), 404, 0);
+    answer_free(&answer);
+    free(id);
+    assert_int_equal(daemon_stop(&daemon), 0);
+    daemon_clean(&daemon);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(acknowledged_jobs_are_done),
+        cmocka_unit_test(states_survive),
+        cmocka_unit_test(events_after_a_restart),
+        cmocka_unit_test(model_has_gone),
+    };
+    curl_global_init(CURL_GLOBAL_DEFAULT);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
