@@ -42,7 +42,8 @@ TEST_SOURCES := $(wildcard tests/unit/test_*.c tests/property/test_*.c tests/fau
     tests/fuzz/test_*.c)
 DAEMON_SOURCES := $(wildcard server/config/*.c server/obs/*.c server/store/*.c server/http/*.c \
     server/jobs/*.c server/api/*.c server/app*.c)
-DAEMON_TEST_SOURCES := $(wildcard tests/server/*/test_*.c tests/http/test_*.c)
+DAEMON_TEST_SOURCES := $(wildcard tests/server/*/test_*.c)
+HTTP_TEST_SOURCES := $(wildcard tests/http/test_*.c)
 TOOL_SOURCES := $(wildcard tests/tools/*.c)
 ENGINE_OBJECTS := $(ENGINE_SOURCES:%.c=$(B)/%.o) $(B)/generated/onnx_subset.pb-c.o
 CODEC_OBJECTS := $(CODEC_SOURCES:%.c=$(B)/%.o)
@@ -51,7 +52,8 @@ DAEMON_OBJECTS := $(DAEMON_SOURCES:%.c=$(B)/%.o)
 PROGRAMS := $(B)/layermask $(B)/layermaskd
 LIBRARIES := $(B)/liblayermask.a $(B)/liblayermask.so
 DAEMON_TESTS := $(DAEMON_TEST_SOURCES:%.c=$(B)/%)
-TESTS := $(TEST_SOURCES:%.c=$(B)/%) $(DAEMON_TESTS)
+HTTP_TESTS := $(HTTP_TEST_SOURCES:%.c=$(B)/%)
+TESTS := $(TEST_SOURCES:%.c=$(B)/%) $(DAEMON_TESTS) $(HTTP_TESTS)
 TOOLS := $(TOOL_SOURCES:%.c=$(B)/%)
 
 .PHONY: all
@@ -131,6 +133,14 @@ $(DAEMON_TESTS): $(B)/%: %.c Makefile $(B)/liblayermask.a $(SERVER_OBJECTS) $(DA
 	@mkdir -p $(@D)
 	$(call compile_test,$(ENGINE_PACKAGES) $(SERVER_PACKAGES) $(DAEMON_PACKAGES) $(TEST_PACKAGES) \
 	    libcurl,$(DAEMON_OBJECTS))
+
+# Tests of the whole service, over sockets: they know the programs alone.
+HTTP_TEST_PACKAGES := jansson libcurl zlib nettle $(TEST_PACKAGES)
+$(HTTP_TESTS): $(B)/%: %.c Makefile $(B)/flags | $(PROGRAMS)
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -Wno-missing-prototypes -MMD -MP -MF $@.d -MT $@ \
+	    $(call packages_cflags,$(HTTP_TEST_PACKAGES)) -o $@ $< $(LDFLAGS) \
+	    $(call packages_libs,$(HTTP_TEST_PACKAGES)) -lm -pthread
 
 $(B)/tests/tools/%: tests/tools/%.c Makefile $(B)/liblayermask.a $(SERVER_OBJECTS)
 	@mkdir -p $(@D)

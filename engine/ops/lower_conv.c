@@ -305,10 +305,10 @@ static enum lm_status pack(struct graph *graph, struct conv *conv, const struct 
 
 static bool all_finite(const float *numbers, size_t n)
 {
-    uint32_t bad = 0;
+    bool finite = true;
     for (size_t i = 0; i < n; i++)
-        bad |= !(fabsf(numbers[i]) <= FLT_MAX);
-    return !bad;
+        finite &= fabsf(numbers[i]) <= FLT_MAX;
+    return finite;
 }
 
 /* A Relu would turn NaN into 0, and the answer would look sound. */
@@ -319,8 +319,9 @@ static enum lm_status check_finite(const struct step *step, struct lm_error *err
     bool weights = all_finite(conv->weights, matrix_count(conv));
     if (weights && all_finite(conv->bias, conv->out_channels))
         return LM_OK;
-    return lm_fail(error, LM_CORRUPT, "%s: %s with its BatchNormalization, if any, hold NaN or inf",
-                   onnx_quote(step->name, name), weights ? "the biases" : "the weights");
+    return lm_fail(error, LM_CORRUPT,
+                   "node '%s': its %s, with what was folded into them, hold NaN or inf",
+                   onnx_quote(step->name, name), weights ? "biases" : "weights");
 }
 
 enum lm_status graph_pack(struct graph *graph, const struct kernels *kernels,

@@ -46,9 +46,13 @@ uint64_t lm_session_bytes(const struct lm_model *model, uint32_t max_batch, uint
 /* Scores n images (1..max_batch).
  * inputs: n pointers to channels x height x width floats, already normalised; values of hidden
  *     pixels do not matter, not even NaN.  The same pointer may be given several times.
- * visible: n pointers to masks of the input's size, set = visible; NULL, or a NULL entry: all
- * visible. logits: n x classes floats. pool: NULL runs on the calling thread alone; the result is
- * the same. Errors: LM_INVALID (n, or a mask of another size). */
+ * visible: n pointers to masks of the input's size, set = visible; NULL, or a NULL entry: no mask,
+ *     ordinary inference.  A mask that is all set gives the same numbers, but for windows that lie
+ *     wholly in padding (a 1x1 Conv with pads has some): they see nothing, and under a mask, what
+ *     sees nothing is hidden from the layers behind it.
+ * logits: n x classes floats.
+ * pool: NULL runs on the calling thread alone; the result is the same.
+ * Errors: LM_INVALID (n, or a mask of another size). */
 enum lm_status lm_session_run(struct lm_session *session, uint32_t n, const float *const *inputs,
                               const struct lm_mask *const *visible, float *logits,
                               const struct lm_parallel *pool, struct lm_error *error);

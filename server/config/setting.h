@@ -95,6 +95,7 @@ struct settings_draft {
     struct settings values;
     const char *file; /* NULL: none */
     enum setting_layer layers[SETTINGS_MAX];
+    bool serves; /* the values are to serve with; a probe opens nothing to anybody */
 };
 
 /* The place of the value that row `index` has now: "--listen", "LAYERMASK_LISTEN", "FILE: listen"

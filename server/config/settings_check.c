@@ -24,7 +24,7 @@ static enum lm_status check_access(const struct settings_draft *draft, struct lm
 {
     const struct settings *values = &draft->values;
     char address[SETTING_SHOWN];
-    if (values->listen.loopback || *values->keys || values->insecure)
+    if (!draft->serves || values->listen.loopback || *values->keys || values->insecure)
         return LM_OK;
     setting_show_address(&values->listen, address);
     return lm_fail(error, LM_INVALID,

@@ -238,6 +238,7 @@ enum lm_status settings_load(int argc, char *const *argv, char *const *envp, str
     enum settings_action asked;
     const char *file = setting_environment(envp, "LAYERMASK_CONFIG");
     enum lm_status status = scan_flags(argc, argv, &asked, &file, error);
+    draft.serves = status == LM_OK && asked != SETTINGS_PROBE;
     if (status == LM_OK && asked != SETTINGS_HELP && asked != SETTINGS_VERSION)
         status = apply_all(argc, argv, envp, file, &draft, error);
     if (status != LM_OK) {

@@ -30,7 +30,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <sys/resource.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -186,6 +186,7 @@ static inline _Noreturn void daemon_become(const struct daemon *daemon, const ch
 {
     const char *arguments[DAEMON_FLAGS_MAX + 6] = {daemon_program()};
     size_t n = 1;
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that fails leaves it behind */
     int log = open(daemon->log, O_WRONLY | O_APPEND | O_CREAT, 0600);
     if (log < 0 || dup2(log, STDERR_FILENO) < 0 || dup2(log, STDOUT_FILENO) < 0)
         _exit(126);

@@ -1,6 +1,7 @@
 /* Small networks for tests, written as text and turned into ONNX files.
  *
- *     input x 1,3,8,8                       a dim of -1 is symbolic, -2 left out
+ *     input x 1,3,8,8                       a dim of -1 is symbolic, -2 left out; a number more:
+ *                                           the ONNX type of its elements (1, float)
  *     output y 1,4
  *     float w 4,3,3,3 0.5                   every number 0.5; without one: a fixed pattern
  *     int s 1,-1                            one-dimensional int64; "int s" alone is empty
@@ -34,8 +35,9 @@ static inline void network_end(struct wire *graph, uint32_t field, char **rest)
 {
     int64_t dims[NETWORK_LIST];
     const char *name = strtok_r(NULL, " ", rest), *text = strtok_r(NULL, " ", rest);
+    const char *type = strtok_r(NULL, " ", rest);
     size_t rank = network_ints(text, dims);
-    put_value(graph, field, name, rank, dims);
+    put_typed_value(graph, field, name, rank, dims, type ? strtoll(type, NULL, 10) : 1);
 }
 
 /* Numbers that differ from each other, small and exact. */

@@ -99,8 +99,8 @@ static inline void put_node(struct wire *graph, const char *name, const char *op
 }
 
 /* A dim of -1 is written as a symbol, -2 as nothing. */
-static inline void put_value(struct wire *graph, uint32_t field, const char *name, size_t rank,
-                             const int64_t *dims)
+static inline void put_typed_value(struct wire *graph, uint32_t field, const char *name,
+                                   size_t rank, const int64_t *dims, int64_t element_type)
 {
     struct wire shape = {0}, tensor = {0}, type = {0}, value = {0};
     for (size_t k = 0; k < rank; k++) {
@@ -111,12 +111,18 @@ static inline void put_value(struct wire *graph, uint32_t field, const char *nam
             wire_int(&dim, 1, dims[k]);
         wire_put(&shape, 1, &dim);
     }
-    wire_int(&tensor, 1, 1);
+    wire_int(&tensor, 1, element_type);
     wire_put(&tensor, 2, &shape);
     wire_put(&type, 1, &tensor);
     wire_text(&value, 1, name);
     wire_put(&value, 2, &type);
     wire_put(graph, field, &value);
+}
+
+static inline void put_value(struct wire *graph, uint32_t field, const char *name, size_t rank,
+                             const int64_t *dims)
+{
+    put_typed_value(graph, field, name, rank, dims, 1);
 }
 
 /* Input x and output y, both 1 x 4. */

@@ -54,7 +54,7 @@ class Page:
         if "const" in schema:
             return code(json.dumps(schema["const"]))
         if "enum" in schema:
-            return ", ".join(code(value) for value in schema["enum"])
+            return ", ".join(code(value) for value in schema["enum"] if value != "")
         for key in ("oneOf", "anyOf", "allOf"):
             if key in schema and not schema.get("properties"):
                 return " or ".join(self.type_of(part) for part in schema[key])

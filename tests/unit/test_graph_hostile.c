@@ -67,6 +67,60 @@ static void test_weights(void **state)
     assert_all_refused(cases, COUNT(cases), NULL);
 }
 
+/* A Relu would hide them behind zeros. */
+static void test_numbers_that_are_none(void **state)
+{
+    (void)state;
+    static const char weights[] =
+        "node 'c': its weights, with what was folded into them, hold NaN or inf";
+    static const char biases[] =
+        "node 'c': its biases, with what was folded into them, hold NaN or inf";
+    const struct refusal cases[] = {
+        {IMAGE "float w 4,3,3,3 nan;Conv c x,w r;Relu s r h" TAIL, LM_CORRUPT, weights},
+        {IMAGE "float w 3,1,3,3 inf;Conv c x,w r group:3;Relu s r h" TAIL, LM_CORRUPT, weights},
+        {IMAGE "float w 4,3,3,3;float b 4 -inf;Conv c x,w,b h" TAIL, LM_CORRUPT, biases},
+        {IMAGE "float w 3,4 nan;GlobalAveragePool p x v;Flatten f v t;Gemm c t,w y", LM_CORRUPT,
+         weights},
+        {IMAGE "float s 3;float v 3 -1;BatchNormalization n x,s,s,s,v h" TAIL, LM_CORRUPT,
+         "node 'n' (BatchNormalization): channel 0: scale -0.5, bias -0.5, mean -0.5, variance -1, "
+         "epsilon 1e-05"},
+        {CONV "float s 4 1;float n 4 nan;Conv c x,w r;BatchNormalization n1 r,s,n,s,s h" TAIL,
+         LM_CORRUPT,
+         "node 'n1' (BatchNormalization): channel 0: scale 1, bias nan, mean 1, variance 1, "
+         "epsilon 1e-05"},
+        {IMAGE "float w 4,3,3,3 3e38;float s 4,1,1 1e9;Conv c x,w r;Mul m r,s h" TAIL, LM_CORRUPT,
+         weights},
+    };
+    assert_all_refused(cases, COUNT(cases), NULL);
+}
+
+/* An attribute of another kind is none that could be left out. */
+static void test_attribute_kinds(void **state)
+{
+    (void)state;
+    const struct refusal cases[] = {
+        {CONV "Conv c x,w h group~1" TAIL, LM_CORRUPT,
+         "node 'c' (Conv): attribute group is not an integer"},
+        {CONV "Conv c x,w h auto_pad:1" TAIL, LM_CORRUPT,
+         "node 'c' (Conv): attribute auto_pad is not a string"},
+        {CONV "Conv c x,w h strides~2" TAIL, LM_CORRUPT,
+         "node 'c' (Conv): attribute strides is not a list of integers"},
+        {CONV "Conv c x,w h dilations@1" TAIL, LM_CORRUPT,
+         "node 'c' (Conv): attribute dilations is not a list of integers"},
+        {IMAGE "LeakyRelu r x h alpha:1" TAIL, LM_CORRUPT,
+         "node 'r' (LeakyRelu): attribute alpha is not a float"},
+        {IMAGE "MaxPool p x h kernel_shape=2,2 ceil_mode=1" TAIL, LM_CORRUPT,
+         "node 'p' (MaxPool): attribute ceil_mode is not an integer"},
+        {IMAGE "int s 1;ConstantOfShape k s c value:1;Add a x,c h" TAIL, LM_CORRUPT,
+         "node 'k' (ConstantOfShape): attribute value is not a float or a tensor"},
+        {IMAGE "int s 0,-1;Reshape r x,s y allowzero:1", LM_CORRUPT,
+         "node 'r' (Reshape): a shape holds 0"},
+        {IMAGE "Cast r x h to:7" TAIL, LM_UNSUPPORTED,
+         "node 'r' (Cast): a Cast of image features to type 7"},
+    };
+    assert_all_refused(cases, COUNT(cases), NULL);
+}
+
 static void test_windows(void **state)
 {
     (void)state;
@@ -85,8 +139,8 @@ static void test_windows(void **state)
          "node 'c' (Conv): pads holds 4294967296 (0 to 8192)"},
         {CONV "Conv c x,w h pads=1,1" TAIL, LM_UNSUPPORTED,
          "node 'c' (Conv): pads has 2 numbers, not 4"},
-        {CONV "Conv c x,w h pads:1" TAIL, LM_UNSUPPORTED,
-         "node 'c' (Conv): pads has 0 numbers, not 4"},
+        {CONV "Conv c x,w h pads:1" TAIL, LM_CORRUPT,
+         "node 'c' (Conv): attribute pads is not a list of integers"},
         {CONV "Conv c x,w h strides=1,1,1" TAIL, LM_UNSUPPORTED,
          "node 'c' (Conv): strides has 3 numbers; only two-dimensional windows are supported"},
         {CONV "Conv c x,w h kernel_shape=5,5" TAIL, LM_CORRUPT,
@@ -323,10 +377,18 @@ static void test_ends(void **state)
          "input 'x' has rank 3, not N,C,H,W"},
         {"input x -1,3,-1,8;output y 1,4;GlobalAveragePool p x y", LM_INVALID,
          "input 'x' leaves its height open: say it in model.json's input.size"},
-        {"input x 1,3,0,8;output y 1,4;GlobalAveragePool p x y", LM_INVALID,
-         "input 'x' leaves its height open: say it in model.json's input.size"},
-        {"input x 1,3,-7,8;output y 1,4;GlobalAveragePool p x y", LM_INVALID,
-         "input 'x' leaves its height open: say it in model.json's input.size"},
+        {"input x 1,3,0,8;output y 1,4;GlobalAveragePool p x y", LM_CORRUPT,
+         "input 'x': height 0 (1 to 4096)"},
+        {"input x 0,3,8,8;output y 1,4;GlobalAveragePool p x y", LM_CORRUPT,
+         "input 'x': batch 0 (1 to 4096)"},
+        {"input x 1,3,-7,8;output y 1,4;GlobalAveragePool p x y", LM_CORRUPT,
+         "tensor \"x\": dim 2 is -7"},
+        {"input x 1,3,8,8 7;output y 1,4;GlobalAveragePool p x y", LM_UNSUPPORTED,
+         "input 'x' is int64; only floats are supported"},
+        {"input x 1,3,8,8 2;output y 1,4;GlobalAveragePool p x y", LM_UNSUPPORTED,
+         "input 'x' is uint8; only floats are supported"},
+        {"input x 1,3,8,8 99;output y 1,4;GlobalAveragePool p x y", LM_UNSUPPORTED,
+         "input 'x' is unknown; only floats are supported"},
         {"input x 1,3,8,100000;output y 1,4;GlobalAveragePool p x y", LM_LIMIT,
          "input 'x': width 100000 (at most 4096)"},
         {"input x 1,9223372036854775807,8,8;output y 1,4;GlobalAveragePool p x y", LM_LIMIT,
@@ -427,11 +489,18 @@ static void test_one_line(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_weights),      cmocka_unit_test(test_windows),
-        cmocka_unit_test(test_long_sides),   cmocka_unit_test(test_frames),
-        cmocka_unit_test(test_channels),     cmocka_unit_test(test_shapes),
-        cmocka_unit_test(test_operands),     cmocka_unit_test(test_ends),
-        cmocka_unit_test(test_odd_networks), cmocka_unit_test(test_check),
+        cmocka_unit_test(test_weights),
+        cmocka_unit_test(test_windows),
+        cmocka_unit_test(test_long_sides),
+        cmocka_unit_test(test_frames),
+        cmocka_unit_test(test_channels),
+        cmocka_unit_test(test_shapes),
+        cmocka_unit_test(test_operands),
+        cmocka_unit_test(test_ends),
+        cmocka_unit_test(test_odd_networks),
+        cmocka_unit_test(test_check),
+        cmocka_unit_test(test_numbers_that_are_none),
+        cmocka_unit_test(test_attribute_kinds),
         cmocka_unit_test(test_one_line),
     };
     return cmocka_run_group_tests_name("graph_hostile", tests, hostile_start, scratch_remove);

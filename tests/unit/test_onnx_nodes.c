@@ -112,8 +112,10 @@ static void test_bad_attributes(void **state)
 static void test_values(void **state)
 {
     (void)state;
-    const int64_t symbolic[] = {-1, 3, -2, -5}, full[] = {1, 2, 3, 4, 5, 6, 7, 8, 9};
+    const int64_t symbolic[] = {-1, 3, -2, 0}, full[] = {1, 2, 3, 4, 5, 6, 7, 8, 9};
+    const int64_t negative[] = {1, -5};
     struct wire graph = {0}, bare = {0}, other = {0}, type = {0}, tensor = {0}, unknown = {0};
+    struct wire below = {0};
     struct onnx_model model;
     put_node(&graph, "", "Relu", "x", "y");
     put_value(&graph, GRAPH_INPUT, "x", 4, symbolic);
@@ -132,7 +134,7 @@ static void test_values(void **state)
     assert_int_equal(model.inputs[0].dims[0], -1);
     assert_int_equal(model.inputs[0].dims[1], 3);
     assert_int_equal(model.inputs[0].dims[2], -1);
-    assert_int_equal(model.inputs[0].dims[3], -1);
+    assert_int_equal(model.inputs[0].dims[3], 0);
     assert_true(!model.inputs[1].has_shape && model.inputs[1].source_type == 0);
     assert_true(!model.inputs[2].has_shape && model.inputs[2].source_type == 10);
     assert_true(model.inputs[3].has_shape && model.inputs[3].rank == 0);
@@ -140,6 +142,8 @@ static void test_values(void **state)
     onnx_free(&model);
     put_value(&type, GRAPH_INPUT, "x", 9, full);
     assert_graph_fails(&type, LM_LIMIT, "m.onnx: tensor \"x\": 9 dims (limit 8)");
+    put_value(&below, GRAPH_INPUT, "x", 2, negative);
+    assert_graph_fails(&below, LM_CORRUPT, "m.onnx: tensor \"x\": dim 1 is -5");
 }
 
 static void test_names(void **state)

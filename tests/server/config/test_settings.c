@@ -256,6 +256,8 @@ static void options_that_need_others(void **state)
     expect_error(NOTHING, WORDS("LAYERMASK_LISTEN=10.0.0.1:80"), LM_INVALID, text);
     struct loaded loaded = load_well(WORDS("--listen=0.0.0.0:80", "--keys=file"), NOTHING);
     settings_free(&loaded.settings);
+    loaded = load_well(WORDS("--listen=0.0.0.0:80", "--probe"), NOTHING);
+    settings_free(&loaded.settings);
     loaded = load_well(WORDS("--listen=0.0.0.0:80", "--insecure"), NOTHING);
     settings_free(&loaded.settings);
 
