@@ -70,7 +70,8 @@ static void on_loaded(void *context, const char *name, double took_ms, const str
     metric_add(app->loads, 1, METRIC_LABELS(name, error ? "failed" : "succeeded"));
     metric_observe(app->load_seconds, took_ms / 1000, NULL);
     if (error)
-        log_event(LOG_ERROR, "model_failed", log_text("model", name), log_text("error", error->text));
+        log_event(LOG_ERROR, "model_failed", log_text("model", name),
+                  log_text("error", error->text));
     else
         log_event(LOG_INFO, "model_loaded", log_text("model", name), log_real("ms", took_ms));
 }

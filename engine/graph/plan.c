@@ -1,20 +1,16 @@
-/* The static plan: which values need maps, rings and rows of masked sites, and where each value's
- * rows live in the arena.
- *
- * The arena is laid out greedily, largest value first, each at the lowest offset that is free while
- * it is alive; good enough that no network we know needs more than a few percent above its peak.
- */
+/* The static plan: which values need maps, rings and rows of masked sites, and how long each value
+ * lives. */
 #include "graph/plan.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
+#include "graph/arena.h"
 
 enum {
     MAX_ROUNDS = 250,
     MAX_CELLS = 2 * GRAPH_MAX_SITES, /* of a map */
-    ALIGN_FLOATS = LM_ALIGN / sizeof(float)
 };
 
 static bool alive(const struct graph *graph, uint32_t v)
@@ -52,11 +48,11 @@ static enum lm_status add_map(struct plan *plan, const struct graph *graph, cons
     uint32_t id = step->inputs[0];
     const struct value *value = &graph->values[id];
     char name[ONNX_QUOTE];
-    size_t m = 0;
-    while (m < plan->n_maps &&
-           (plan->maps[m].value != id || !same_border(&plan->maps[m].border, &window->border)))
-        m++;
-    if (m == plan->n_maps) {
+    uint32_t *newest = &plan->values[id].newest_map, found = *newest;
+    while (found && !same_border(&plan->maps[found - 1].border, &window->border))
+        found = plan->maps[found - 1].older;
+    size_t m = found ? found - 1 : plan->n_maps;
+    if (!found) {
         struct pad_map *maps = realloc(plan->maps, (m + 1) * sizeof *maps);
         if (!maps)
             return lm_fail(error, LM_NOMEM, "out of memory for the plan");
@@ -66,7 +62,9 @@ static enum lm_status add_map(struct plan *plan, const struct graph *graph, cons
                                                 .top = 1,
                                                 .left = 1,
                                                 .height = value->height + 2,
-                                                .width = value->width + 2};
+                                                .width = value->width + 2,
+                                                .older = *newest};
+        *newest = (uint32_t)plan->n_maps;
     }
     grow_frame(&plan->maps[m], window, value);
     window->map = (uint32_t)m;
@@ -86,8 +84,9 @@ static enum lm_status plan_windows(struct graph *graph, struct plan *plan, struc
         uint32_t in = step->inputs[0];
         if (!window || !graph->values[in].spatial)
             continue;
-        if (add_map(plan, graph, step, window, error) != LM_OK)
-            return error ? error->status : LM_NOMEM;
+        enum lm_status status = add_map(plan, graph, step, window, error);
+        if (status != LM_OK)
+            return status;
         uint32_t rounds = step->kind->rounds ? step->kind->rounds(step) : 0;
         if (rounds > MAX_ROUNDS)
             return lm_fail(error, LM_UNSUPPORTED, "%s: a kernel %u wide (at most %d)",
@@ -135,90 +134,6 @@ static void plan_ranges(const struct graph *graph, struct plan *plan)
         }
 }
 
-/* A value's floats, rounded up to whole cache lines; 0 for values that are gone. */
-static size_t value_floats(const struct graph *graph, const struct plan *plan, uint32_t v)
-{
-    size_t floats = plan->values[v].rows * graph->values[v].channels;
-    return (floats + ALIGN_FLOATS - 1) / ALIGN_FLOATS * ALIGN_FLOATS;
-}
-
-static int64_t first_use(const struct graph *graph, uint32_t v)
-{
-    return v == graph->input ? -1 : (int64_t)graph->values[v].producer;
-}
-
-static bool overlap_in_time(const struct graph *graph, const struct plan *plan, uint32_t a,
-                            uint32_t b)
-{
-    return first_use(graph, a) <= (int64_t)plan->values[b].last_use &&
-           first_use(graph, b) <= (int64_t)plan->values[a].last_use;
-}
-
-/* Lowest offset at which v does not touch any placed value that is alive at the same time; placed:
- * sorted by offset. */
-static size_t place(const struct graph *graph, const struct plan *plan, const uint32_t *placed,
-                    size_t n_placed, uint32_t v)
-{
-    size_t offset = 0, size = value_floats(graph, plan, v);
-    for (size_t i = 0; i < n_placed && plan->values[placed[i]].offset < offset + size; i++) {
-        uint32_t other = placed[i];
-        size_t end = plan->values[other].offset + value_floats(graph, plan, other);
-        if (end > offset && overlap_in_time(graph, plan, v, other))
-            offset = end;
-    }
-    return offset;
-}
-
-static void insert_placed(const struct plan *plan, uint32_t *placed, size_t n_placed, uint32_t v)
-{
-    size_t at = n_placed;
-    while (at > 0 && plan->values[placed[at - 1]].offset > plan->values[v].offset) {
-        placed[at] = placed[at - 1];
-        at--;
-    }
-    placed[at] = v;
-}
-
-struct sized_value {
-    size_t floats;
-    uint32_t value;
-};
-
-static int by_size(const void *a, const void *b)
-{
-    const struct sized_value *x = a, *y = b;
-    if (x->floats != y->floats)
-        return x->floats < y->floats ? 1 : -1;
-    return x->value < y->value ? -1 : x->value > y->value;
-}
-
-static enum lm_status plan_arena(const struct graph *graph, struct plan *plan,
-                                 struct lm_error *error)
-{
-    struct sized_value *sized = array_alloc(graph->n_values, sizeof *sized);
-    uint32_t *placed = array_alloc(graph->n_values, sizeof *placed);
-    if (!sized || !placed) {
-        free(sized);
-        free(placed);
-        return lm_fail(error, LM_NOMEM, "out of memory for the plan");
-    }
-    size_t n = 0;
-    for (uint32_t v = 0; v < graph->n_values; v++)
-        if (plan->values[v].rows)
-            sized[n++] = (struct sized_value){value_floats(graph, plan, v), v};
-    qsort(sized, n, sizeof *sized, by_size);
-    for (size_t i = 0; i < n; i++) {
-        uint32_t v = sized[i].value;
-        plan->values[v].offset = place(graph, plan, placed, i, v);
-        insert_placed(plan, placed, i, v);
-        size_t end = plan->values[v].offset + sized[i].floats;
-        plan->arena = plan->arena > end ? plan->arena : end;
-    }
-    free(sized);
-    free(placed);
-    return LM_OK;
-}
-
 enum lm_status plan_make(struct graph *graph, struct plan *plan, struct lm_error *error)
 {
     plan->values = array_zalloc(graph->n_values, sizeof *plan->values);
@@ -235,7 +150,7 @@ enum lm_status plan_make(struct graph *graph, struct plan *plan, struct lm_error
         plan->scratch = plan->scratch > scratch ? plan->scratch : scratch;
     }
     plan->scratch = (plan->scratch + LM_ALIGN - 1) / LM_ALIGN * LM_ALIGN;
-    return plan_arena(graph, plan, error);
+    return arena_plan(graph, plan, error);
 }
 
 void plan_free(struct plan *plan)

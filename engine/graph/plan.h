@@ -15,14 +15,16 @@ struct pad_map {
     uint32_t value;
     struct border border;
     uint32_t top, left, height, width;
+    uint32_t older; /* another map of the same value, + 1; 0: none */
 };
 
 struct value_plan {
-    uint32_t rounds;   /* of neighbour padding, most of all Convs that read it; 0: none */
-    bool masked_rows;  /* rows of masked sites may be demanded (a Concat exposes them) */
-    uint32_t last_use; /* step */
-    size_t rows;       /* most rows of one sample, ring included */
-    size_t offset;     /* floats from the start of the arena, for a batch of 1 */
+    uint32_t rounds;     /* of neighbour padding, most of all Convs that read it; 0: none */
+    bool masked_rows;    /* rows of masked sites may be demanded (a Concat exposes them) */
+    uint32_t last_use;   /* step */
+    size_t rows;         /* most rows of one sample, ring included */
+    uint32_t newest_map; /* + 1; 0: none */
+    size_t offset;       /* floats from the start of the arena, for a batch of 1 */
 };
 
 struct plan {

@@ -27,10 +27,10 @@ enum lm_status folding_shape(struct folding *f, enum onnx_type type, uint32_t ra
                            f->l->graph->limits.max_elements);
     }
     uint64_t bytes = (uint64_t)count * folding_element_bytes(type);
-    if (bytes > f->l->graph->limits.max_bytes - f->l->folded_bytes)
+    if (bytes > f->l->fold_limit - f->l->folded_bytes)
         return lm_fail(f->l->error, LM_LIMIT,
                        "constants folded so far need more than the limit of %" PRIu64 " bytes",
-                       f->l->graph->limits.max_bytes);
+                       f->l->fold_limit);
     f->l->folded_bytes += bytes;
     f->out = (struct onnx_tensor){.type = type, .rank = rank, .count = count};
     if (rank)

@@ -84,7 +84,8 @@ static enum lm_status pad_amounts(struct lowering *l, const struct onnx_node *no
         after[axis] = pads[i + count];
         if (before[axis] < 0 || after[axis] < 0 || before[axis] > GRAPH_MAX_WINDOW ||
             after[axis] > GRAPH_MAX_WINDOW)
-            return REFUSE(l, "a pad below 0 or above %d", GRAPH_MAX_WINDOW);
+            return REFUSE(l, "pads of %" PRId64 " and %" PRId64 " on axis %u (0 to %d)", pads[i],
+                          pads[i + count], axis, GRAPH_MAX_WINDOW);
     }
     return LM_OK;
 }

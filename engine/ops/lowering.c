@@ -80,10 +80,35 @@ static void count_uses(struct lowering *l)
             symbol->uses++;
 }
 
+/* Constants are folded into others of their size, a few times at the most; a file of a few bytes
+ * that asks for gigabytes is up to no good. */
+enum { FOLD_TIMES = 4, FOLD_SMALL = 1 << 28 };
+
+static uint64_t tensor_bytes(const struct onnx_tensor *tensor)
+{
+    return (uint64_t)tensor->count * (tensor->type == ONNX_FLOAT ? sizeof(float) : sizeof(int64_t));
+}
+
+static uint64_t fold_limit(const struct onnx_model *model, uint64_t max_bytes)
+{
+    uint64_t bytes = 0; /* of the file's tensors, which are within max_bytes */
+    for (size_t i = 0; i < model->n_initializers; i++)
+        bytes += tensor_bytes(&model->initializers[i]);
+    for (size_t i = 0; i < model->n_nodes; i++)
+        for (size_t k = 0; k < model->nodes[i].n_attributes; k++)
+            if (model->nodes[i].attributes[k].kind == ONNX_ATTR_TENSOR)
+                bytes += tensor_bytes(&model->nodes[i].attributes[k].tensor);
+    uint64_t spare = max_bytes > FOLD_SMALL ? max_bytes - FOLD_SMALL : 0;
+    return bytes < spare / FOLD_TIMES ? FOLD_SMALL + FOLD_TIMES * bytes : max_bytes;
+}
+
 enum lm_status lowering_start(struct lowering *l, struct graph *graph,
                               const struct onnx_model *model, struct lm_error *error)
 {
-    *l = (struct lowering){.graph = graph, .model = model, .error = error};
+    *l = (struct lowering){.graph = graph,
+                           .model = model,
+                           .fold_limit = fold_limit(model, graph->limits.max_bytes),
+                           .error = error};
     size_t names = count_names(model) + 1;
     l->table_size = 16;
     while (l->table_size < 2 * names)

@@ -36,7 +36,8 @@ struct lowering {
     struct symbol *symbols;
     uint32_t *table; /* hash table of symbol index + 1, by name */
     size_t table_size;
-    uint64_t folded_bytes;  /* of constants made by folding, against limits.max_bytes */
+    uint64_t folded_bytes;  /* of constants made by folding */
+    uint64_t fold_limit;    /* of them, in proportion to the file's own numbers */
     struct lm_error *error; /* texts have no node in them: the caller adds it */
 };
 

@@ -128,11 +128,12 @@ enum lm_status slice_ranges(struct lowering *l, const struct onnx_node *node, ui
     for (uint32_t a = 0; a < rank; a++)
         ranges[a] = (struct slice_range){0, 1, dims[a]};
     for (size_t i = 0; i < n; i++) {
-        int64_t axis = n_axes == SIZE_MAX ? (int64_t)i : axes[i];
+        int64_t given = n_axes == SIZE_MAX ? (int64_t)i : axes[i];
         int64_t step = n_steps == SIZE_MAX ? 1 : steps[i];
-        axis = axis < 0 ? axis + rank : axis;
+        int64_t axis = given < 0 ? given + rank : given;
         if (axis < 0 || axis >= (int64_t)rank || step == 0 || step > INT32_MAX || step < -INT32_MAX)
-            return lm_fail(l->error, LM_CORRUPT, "axis %" PRId64 " or step %" PRId64, axis, step);
+            return lm_fail(l->error, LM_CORRUPT, "axis %" PRId64 " of rank %u, step %" PRId64,
+                           given, rank, step);
         ranges[axis] = clip_range(starts[i], ends[i], step, dims[axis]);
     }
     return LM_OK;

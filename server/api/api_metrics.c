@@ -85,13 +85,14 @@ void api_metrics_declare(struct api *api)
         .run_seconds = seconds(api, "layermask_job_run_seconds", "From the first step to the end."),
         .jobs_ended =
             counter(api, "layermask_jobs_total", "Calls that have ended.", by_class_outcome),
-        .samples = counter(api, "layermask_samples_total",
-                           "Forward passes: pictures and samples.", by_model),
+        .samples = counter(api, "layermask_samples_total", "Forward passes: pictures and samples.",
+                           by_model),
         .queued = gauge(api, "layermask_queue_depth", "Calls that wait.", by_class),
         .started = gauge(api, "layermask_calls_started", "Calls in work.", by_class),
-        .batches = counter(api, "layermask_batches_total", "Micro-batches that were run.", by_class),
-        .batch_items =
-            counter(api, "layermask_batch_items_total", "Samples in these micro-batches.", by_class),
+        .batches =
+            counter(api, "layermask_batches_total", "Micro-batches that were run.", by_class),
+        .batch_items = counter(api, "layermask_batch_items_total",
+                               "Samples in these micro-batches.", by_class),
         .batch_room = counter(api, "layermask_batch_room_total",
                               "Samples that these micro-batches had room for.", by_class),
         .busy_workers = gauge(api, "layermask_busy_workers", "Workers that compute.", NULL),

@@ -11,7 +11,7 @@
             "asset_end_" #name ":\n"                                                               \
             ".byte 0\n"                                                                            \
             ".previous\n");                                                                        \
-    extern const char asset_start_##name[], asset_end_##name[];                                   \
+    extern const char asset_start_##name[], asset_end_##name[];                                    \
     const struct asset asset_##name = {asset_start_##name, asset_end_##name};
 
 ASSET(index, "server/web/index.html")

@@ -101,8 +101,7 @@ static enum lm_status read_part(const struct multipart_part *part,
     const struct {
         const char *name;
         struct request_bytes *bytes;
-    } files[] = {
-        {"image", &request->image}, {"hide", &request->hide}, {"keep", &request->keep}};
+    } files[] = {{"image", &request->image}, {"hide", &request->hide}, {"keep", &request->keep}};
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
         if (strcmp(part->name, files[i].name) == 0) {
             if (files[i].bytes->bytes)
@@ -193,12 +192,11 @@ enum lm_status content_read_infer(const struct content *content, size_t json_siz
     if (is_json_only)
         json_size = content->size;
     if (json_size > content->size)
-        return fault_malformed(
-            fault, error, "Inference-Header-Content-Length is %zu, but the body has %zu bytes",
-            json_size, content->size);
+        return fault_malformed(fault, error,
+                               "Inference-Header-Content-Length is %zu, but the body has %zu bytes",
+                               json_size, content->size);
     if (!is_json_only)
-        request.tail =
-            (struct request_bytes){content->body + json_size, content->size - json_size};
+        request.tail = (struct request_bytes){content->body + json_size, content->size - json_size};
     enum lm_status status = LM_OK;
     if (json_size > 0 || is_json_only)
         status = request_parse_json((const char *)content->body, json_size, limits,

@@ -9,7 +9,8 @@
 void route_v2(struct http_exchange *exchange, void *context)
 {
     struct api *api = context;
-    http_reply_json(exchange, 200, v2_server_answer(LAYERMASK_VERSION, api->options.settings->model_control));
+    http_reply_json(exchange, 200,
+                    v2_server_answer(LAYERMASK_VERSION, api->options.settings->model_control));
 }
 
 void route_v2_live(struct http_exchange *exchange, void *api)
@@ -183,10 +184,10 @@ static void run_load(struct intake_task *task)
 {
     struct route_task *work = (struct route_task *)task;
     struct lm_error error = {0};
-    reply_control(work->exchange,
-                  registry_load(work->api->options.registry, http_parameter(work->exchange, "model"),
-                                &error),
-                  &error);
+    reply_control(
+        work->exchange,
+        registry_load(work->api->options.registry, http_parameter(work->exchange, "model"), &error),
+        &error);
     free(work);
 }
 

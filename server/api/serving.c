@@ -70,9 +70,10 @@ enum lm_status serving_read(struct serving *serving, struct lm_error *error)
     const struct request_limits *limits = &serving->api->limits;
     struct request *request = &serving->request;
     enum lm_status status =
-        serving->is_infer ? content_read_infer(&serving->content, serving->json_size, limits,
-                                               request, &serving->fault, error)
-                          : content_read(&serving->content, limits, request, &serving->fault, error);
+        serving->is_infer
+            ? content_read_infer(&serving->content, serving->json_size, limits, request,
+                                 &serving->fault, error)
+            : content_read(&serving->content, limits, request, &serving->fault, error);
     if (status != LM_OK)
         return status;
     if (serving->is_async && instances_of(request) != 1)

@@ -4,8 +4,8 @@
  *     stored   handler -> intake thread (read, put, submit, 202)       worker -> store, events
  *              or, after a restart: store -> recovery (read, submit)   the same
  *
- * A direct call keeps what it has read; a stored one throws it away when it is accepted and reads it
- * again when its turn comes, so that a long queue costs disk and not memory.
+ * A direct call keeps what it has read; a stored one throws it away when it is accepted and reads
+ * it again when its turn comes, so that a long queue costs disk and not memory.
  */
 #ifndef API_SERVING_H
 #define API_SERVING_H
@@ -52,8 +52,8 @@ struct serving *serving_new(struct api *api, const struct call_kind *kind,
                             const struct model_entry *entry);
 void serving_drop(struct serving *serving);
 
-/* Takes over serving and its exchange (a direct or an async call, with its content): answers it, now
- * or later.  From a handler. */
+/* Takes over serving and its exchange (a direct or an async call, with its content): answers it,
+ * now or later.  From a handler. */
 void serving_begin(struct serving *serving);
 
 /* Makes the call of `content`. */
@@ -77,8 +77,8 @@ void serving_count(const struct serving *serving, const struct job_end *end);
 /* Answers an exchange with a stored or fresh answer in one form of it. */
 struct answer_part {
     unsigned form;
-    struct call_body body;     /* taken over */
-    size_t binary_json_bytes;  /* of CALL_BINARY */
+    struct call_body body;    /* taken over */
+    size_t binary_json_bytes; /* of CALL_BINARY */
 };
 void serving_reply(struct http_exchange *exchange, const struct answer_part *part);
 const char *serving_type(unsigned form); /* the content type of a form */

@@ -347,8 +347,7 @@ static enum lm_status put(struct serving *serving, struct store_put *out, struct
     };
     if (job.key)
         hash_request(exchange, serving->content.type, job.request_hash);
-    enum lm_status status =
-        store_put(serving->api->options.store, &job, api_now_ms(), out, error);
+    enum lm_status status = store_put(serving->api->options.store, &job, api_now_ms(), out, error);
     free(target);
     return status;
 }
@@ -389,8 +388,7 @@ static void run_created(struct serving *serving, const char *id, struct failure 
     snprintf(serving->id, sizeof serving->id, "%s", id);
     serving_forget(serving);
     serving->deadline_ns = 0;
-    if (submit_stored(serving, bytes, &refusal, &error) == LM_OK ||
-        refusal.why == JOBS_DRAINING)
+    if (submit_stored(serving, bytes, &refusal, &error) == LM_OK || refusal.why == JOBS_DRAINING)
         return;
     failure_of_queue(failure, &refusal, &error);
     live_end(serving->api->live, id, NULL);
@@ -410,8 +408,9 @@ void serving_store(struct serving *serving)
     else if (put_result.result == STORE_CONFLICT)
         failure_set(&failure, 409, "Idempotency-Key was used before, with another request");
     else if (put_result.result == STORE_FULL)
-        failure_set(&failure, 503, "too many jobs are waiting (max_unfinished_jobs, "
-                                   "max_store_bytes)");
+        failure_set(&failure, 503,
+                    "too many jobs are waiting (max_unfinished_jobs, "
+                    "max_store_bytes)");
     serving->exchange = NULL;
     if (put_result.result == STORE_CREATED && failure.status == 0)
         run_created(serving, put_result.id, &failure);

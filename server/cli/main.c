@@ -5,7 +5,6 @@
 #include "cli/command.h"
 #include "codec/version.h"
 
-
 static const struct {
     const char *name;
     int (*run)(int argc, char **argv);

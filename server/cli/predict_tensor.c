@@ -89,6 +89,22 @@ static enum lm_status check_mask(const char *path, const struct tensor_work *wor
     return LM_OK;
 }
 
+/* Numbers of hidden pixels do not matter; of visible ones, a Relu would make NaN 0, unseen. */
+static enum lm_status check_numbers(const char *path, const struct tensor_work *work,
+                                    struct lm_error *error)
+{
+    size_t pixels = (size_t)work->info.height * work->info.width;
+    size_t image = pixels * work->info.channels;
+    for (size_t i = 0; i < work->input.count; i++) {
+        size_t at = i / image * pixels + i % pixels;
+        bool visible = !work->mask.data || work->mask.data[at] != 0.0f;
+        if (visible && !isfinite(work->input.data[i]))
+            return lm_fail(error, LM_INVALID, "%s: number %zu is %g, but its pixel is visible",
+                           path, i, (double)work->input.data[i]);
+    }
+    return LM_OK;
+}
+
 static enum lm_status read_tensors(const char *input, const char *mask, struct tensor_work *work,
                                    struct lm_error *error)
 {
@@ -99,7 +115,7 @@ static enum lm_status read_tensors(const char *input, const char *mask, struct t
         status = npy_read(mask, &work->mask, error);
     if (status == LM_OK && mask)
         status = check_mask(mask, work, error);
-    return status;
+    return status == LM_OK ? check_numbers(input, work, error) : status;
 }
 
 static enum lm_status create_session(uint32_t threads, struct tensor_work *work,

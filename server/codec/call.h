@@ -51,7 +51,8 @@ void call_answer_free(struct call_answer *answer); /* NULL is fine; leaves {0} *
 
 /* All take the call as `void *`, made by read.  Failures leave it to be freed.  On a failure of
  * read or prepare, `fault` points at the field (JSON pointer from the document's root), and
- * fault->malformed tells 400 from 422.  LM_UNSUPPORTED of read means: known, but not built (501). */
+ * fault->malformed tells 400 from 422.  LM_UNSUPPORTED of read means: known, but not built (501).
+ */
 struct call_kind {
     const char *name; /* "predict", ... */
 

@@ -15,7 +15,7 @@ struct model_dir {
     char version[13]; /* first 12 hexadecimal digits of the ONNX file's SHA-256 */
     bool assumed;     /* there is no model.json; torchvision's preprocessing is assumed */
     struct model_description about;
-    json_t *labels; /* array of strings, or NULL: the outputs have no names */
+    json_t *labels;                /* array of strings, or NULL: the outputs have no names */
     struct lm_model_limits limits; /* of model_dir_load; 0 in a field: the default */
 };
 

@@ -69,6 +69,8 @@ static enum lm_status from_file(const char *path, json_t **out, struct lm_error 
     uint8_t *bytes = NULL;
     size_t size = 0;
     enum lm_status status = file_read(path, MAX_FILE_BYTES, &bytes, &size, error);
+    if (status == LM_OK && (size < 8 || memcmp(bytes, "\x89PNG\r\n\x1a\n", 8) != 0))
+        status = lm_fail(error, LM_UNSUPPORTED, "region: %.300s is not a PNG file", path);
     if (status == LM_OK)
         status = png_region(bytes, size, out, error);
     free(bytes);

@@ -71,7 +71,8 @@ static const struct setting table[] = {
 
 #define SECTION "Work"
     U32(workers, 0, 256, "0", "threads that compute; 0: one for each processor"),
-    U32(batch_size, 1, 256, "4", "pictures that run together; part of what decides rounding"),
+    U32(batch_size, 1, 256, "2",
+        "pictures that run together; more is a little faster, fewer lets predictions in sooner"),
     U32(queue_predict, 1, 1000000, "256", "predictions that may wait; more are refused"),
     U32(queue_explain, 1, 1000000, "1000", "explanations and reports that may wait"),
     DURATION(compute_deadline, 0, 24 * HOUR, "1m", "time for a call that is waited for; 0s: any"),

@@ -142,7 +142,8 @@ static enum lm_status check_room(struct jobs *jobs, const struct job *job,
         refusal->why = JOBS_DRAINING;
         return lm_fail(error, LM_LIMIT, "the server is going down");
     }
-    if (!job->accepted_before && jobs->stats[job->class].queued >= jobs->options.queue_limits[job->class]) {
+    if (!job->accepted_before &&
+        jobs->stats[job->class].queued >= jobs->options.queue_limits[job->class]) {
         refusal->why = JOBS_FULL;
         return lm_fail(error, LM_LIMIT, "the queue is full: %u jobs are waiting",
                        jobs->stats[job->class].queued);

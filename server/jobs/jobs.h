@@ -113,9 +113,9 @@ struct job {
 
 /* 0 in a field is its default. */
 struct jobs_options {
-    uint32_t workers;       /* threads; default 1 */
-    uint32_t batch;         /* items of a micro-batch; default BATCHES_DEFAULT_SIZE */
-    uint32_t queue_limit;   /* jobs of each class that may wait; default 100 */
+    uint32_t workers;                   /* threads; default 1 */
+    uint32_t batch;                     /* items of a micro-batch; default BATCHES_DEFAULT_SIZE */
+    uint32_t queue_limit;               /* jobs of each class that may wait; default 100 */
     uint32_t queue_limits[JOB_CLASSES]; /* the same for one class; default queue_limit */
     uint32_t running_limit; /* jobs of each class that may be started at a time; default 16, and at
                                least the workers */

@@ -166,8 +166,8 @@ static enum lm_status check_count(struct registry *registry, const char *name,
     pthread_mutex_unlock(&registry->lock);
     if (limit == 0 || others < limit)
         return LM_OK;
-    return lm_fail(error, LM_LIMIT, "%s: %zu models are loaded, the limit (max_models) is %zu", name,
-                   others, limit);
+    return lm_fail(error, LM_LIMIT, "%s: %zu models are loaded, the limit (max_models) is %zu",
+                   name, others, limit);
 }
 
 /* Loads into the name's slot, which is there; `loading` is held.  always: even if the files are

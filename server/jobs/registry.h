@@ -65,7 +65,8 @@ struct registry_options {
 
 struct registry;
 
-/* Empty at first; the texts are copied, but for `only`, which outlives the registry.  Errors: LM_NOMEM. */
+/* Empty at first; the texts are copied, but for `only`, which outlives the registry.  Errors:
+ * LM_NOMEM. */
 enum lm_status registry_create(const struct registry_options *options, struct registry **out,
                                struct lm_error *error);
 void registry_free(struct registry *registry); /* NULL is fine */

@@ -59,7 +59,7 @@ struct metric *metrics_add(struct metrics *metrics, enum metric_kind kind, const
 struct series *metric_series(struct metric *metric, const char *const *values);
 
 void series_add(struct series *series, double amount);    /* counters (>= 0), gauges */
-void series_set(struct series *series, double value); /* gauges, counters counted elsewhere */
+void series_set(struct series *series, double value);     /* gauges, counters counted elsewhere */
 void series_observe(struct series *series, double value); /* histograms */
 
 /* The same with the series looked up. */

@@ -291,6 +291,9 @@ class TensorTest(ModelTest):
 
     def test_wrong_tensors(self):
         x = self.save("x.npy", self.x)
+        holed = self.x.copy()
+        holed[1, 2, 3, 4] = np.nan
+        number = (3 + 2) * self.height * self.width + 3 * self.width + 4
         size = f"{self.height}, {self.width}]"
         cases = [
             (self.x[:, :2], None, f"shape [10, 2, {size}, the network takes [N, 3, {size}"),
@@ -299,6 +302,8 @@ class TensorTest(ModelTest):
             (self.x, self.mask[:3], f"shape [3, 1, {size}, must be [10, 1, {size}"),
             (self.x, self.mask * 0.5, "is 0.5, must be 0 or 1"),
             (self.x, self.mask.astype(np.int32), "elements of type '<i4' are not read"),
+            (holed, None, f"number {number} is nan, but its pixel is visible"),
+            (holed, np.ones_like(self.mask), f"number {number} is nan, but its pixel is visible"),
         ]
         for x, mask, text in cases:
             with self.subTest(text=text):

@@ -26,6 +26,7 @@ struct ask {
     size_t size;
     long timeout_ms; /* 0: 60 s */
     CURL *handle;    /* of a connection that is kept; NULL: a new one */
+    const char *ca;  /* PEM file of who is trusted (https) */
 };
 #define HEADERS(...) ((const char *const[]){__VA_ARGS__, NULL})
 
@@ -69,7 +70,7 @@ static inline size_t head_add(char *data, size_t one, size_t n, void *context)
  * there is none. */
 static inline const char *answer_nth_header(const struct answer *answer, const char *name, int nth)
 {
-    static char value[2000];
+    static _Thread_local char value[2000];
     size_t length = strlen(name);
     for (const char *line = answer->head; line; line = strchr(line, '\n')) {
         line += *line == '\n';
@@ -143,6 +144,8 @@ static inline struct answer ask_quietly(const struct daemon *daemon, struct ask 
         curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, ask.method);
     struct curl_slist *list = header_list(&ask, text ? "Content-Type: application/json" : NULL);
     curl_easy_setopt(curl, CURLOPT_HTTPHEADER, list);
+    if (ask.ca)
+        curl_easy_setopt(curl, CURLOPT_CAINFO, ask.ca);
     double start = now_ms();
     answer.failure = curl_easy_perform(curl);
     answer.ms = now_ms() - start;
@@ -298,9 +301,10 @@ static inline bool problem_is(const struct answer *answer, int status, const cha
 #define assert_problem(answer, status, detail, pointer)                                            \
     do {                                                                                           \
         if (!problem_is(answer, status, detail, pointer)) {                                        \
+            const char *pointer_ = pointer;                                                        \
             answer_show(answer);                                                                   \
             fail_msg("that is not: %d, %s, at %s", status, detail,                                 \
-                     (pointer) ? (pointer) : "no field");                                          \
+                     pointer_ ? pointer_ : "no field");                                            \
         }                                                                                          \
     } while (0)
 

@@ -93,7 +93,9 @@ static void acknowledged_jobs_are_done(void **state)
     for (int i = 0; i < KILLS; i++) {
         random = random * 1103515245u + 12345u;
         sleep_ms(40 + (long)(random >> 16) % 250);
+        pthread_mutex_lock(&submitter.lock);
         daemon_kill(&daemon);
+        pthread_mutex_unlock(&submitter.lock);
         start_again(&submitter);
     }
     pthread_join(thread, NULL);

@@ -3,6 +3,8 @@
 
 #include <pthread.h>
 
+#include <sys/resource.h>
+
 #define STAR EXAMPLES "star.png"
 
 static int start(void **state)
@@ -437,6 +439,38 @@ static void too_many_jobs(void **state)
     daemon_clean(&daemon);
 }
 
+/* A store that cannot write refuses jobs with 503; direct calls go on, and so does the store when
+ * there is room again. */
+static void disk_is_full(void **state)
+{
+    struct daemon daemon = {0};
+    struct rlimit before, limit;
+    struct answer answer = {0};
+    (void)state;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    limit = before;
+    limit.rlim_cur = 1 << 20; /* of a file; inherited by the daemon, as is the ignored signal */
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    daemon_start(&daemon, FLAGS("--workers", "1"));
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    for (int i = 0; i < 60 && answer.status != 503; i++) {
+        answer_free(&answer);
+        answer = post_async(&daemon, PREDICT, body_with(STAR, NULL, NULL), NULL);
+        assert_true(answer.status == 202 || answer.status == 503);
+    }
+    assert_status(&answer, 503);
+    assert_header(&answer, "Content-Type", "application/problem+json");
+    assert_header(&answer, "Retry-After", "5");
+    answer_free(&answer);
+    answer = post(&daemon, PREDICT, body_with(STAR, NULL, NULL));
+    assert_status(&answer, 200);
+    answer_free(&answer);
+    assert_int_equal(daemon_status(&daemon, "/readyz"), 200);
+    assert_int_equal(daemon_stop(&daemon), 0);
+    daemon_clean(&daemon);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -453,6 +487,7 @@ int main(void)
         cmocka_unit_test(refused_and_failed),
         cmocka_unit_test(finished_jobs_are_forgotten),
         cmocka_unit_test(too_many_jobs),
+        cmocka_unit_test(disk_is_full),
     };
     curl_global_init(CURL_GLOBAL_DEFAULT);
     return cmocka_run_group_tests(tests, start, daemon_shared_stop);

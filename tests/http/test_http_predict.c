@@ -206,8 +206,7 @@ static void every_form_of_a_region(void **state)
         "[{\"box\": [60, 60, 70, 120]}, {\"box\": [120, 60, 60, 120]}]",
         "[{\"polygon\": [[60, 60, 180, 60, 180, 120, 60, 120]]}, {\"box\": [60, 110, 120, 70]}]",
         "{\"box\": [24, 24, 48, 48], \"space\": \"input\"}",
-        "{\"segments\": [5, 6, 9, 10], \"segmentation\": {\"method\": \"grid\", \"rows\": 4, "
-        "\"columns\": 4}}",
+        "{\"segments\": [5, 6, 9, 10], \"segmentation\": {\"method\": \"grid\", \"cell\": 24}}",
     };
     char *expected = NULL;
     for (size_t i = 0; i < sizeof regions / sizeof *regions; i++) {

@@ -184,7 +184,7 @@ static void test_refusals(void **state)
         {HEAD "int a 1,2;Slice k a c", LM_CORRUPT,
          "node 'k' (Slice): starts, ends, axes and steps of different length"},
         {HEAD "int a 1,2;int s 0;int e 1;int w -2;Slice k a,s,e,w c", LM_CORRUPT,
-         "node 'k' (Slice): axis -1 or step 1"},
+         "node 'k' (Slice): axis -2 of rank 1, step 1"},
         {HEAD "float a 2;float b 2;Where k a,a,b c", LM_CORRUPT,
          "node 'k' (Where): constants of different types"},
         {HEAD "int a 1,2;int s 3;Expand k a,s c", LM_CORRUPT,

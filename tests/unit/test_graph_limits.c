@@ -239,6 +239,18 @@ static void test_sums_of_bombs(void **state)
     assert_true(is_refused(&constants, &options));
     free(b.text);
 
+    /* The default limit is wide, but not for a file that holds next to nothing: 2^28 + 4 * 8 bytes,
+     * of which a constant of 2^20 floats takes 2^22. */
+    b = (struct builder){0};
+    add(&b, IMAGE "int s 1048576;");
+    for (int i = 0; i < 80; i++)
+        add(&b, "ConstantOfShape c%d s h%d;", i, i);
+    const struct refusal empty = {b.text, LM_LIMIT,
+                                  "node 'c64' (ConstantOfShape): constants folded so far need more "
+                                  "than the limit of 268435488 bytes"};
+    assert_true(is_refused(&empty, NULL));
+    free(b.text);
+
     /* A table of 2^20 channels in each of many shuffles. */
     b = (struct builder){0};
     add(&b, "input x 1,4096,1,1;output y 1,4;int p 0,0,0,0,0,0,0,0;");

@@ -503,8 +503,13 @@ static void file_arguments(void **state)
     char path[] = "/tmp/test_region_XXXXXX";
     int file = mkstemp(path);
     assert_true(file >= 0);
-    assert_int_equal(write(file, "foobar", 6), 6);
-    expect_argument(path, "{\"png\": \"Zm9vYmFy\"}");
+    char text[80];
+    snprintf(text, sizeof text, "region: %s is not a PNG file", path);
+    expect_bad_argument(path, LM_UNSUPPORTED, text);
+    assert_int_equal(write(file, "foobar, foobar", 14), 14);
+    expect_bad_argument(path, LM_UNSUPPORTED, text);
+    assert_int_equal(pwrite(file, "\x89PNG\r\n\x1a\n", 8, 0), 8);
+    expect_argument(path, "{\"png\": \"iVBORw0KGgpmb29iYXI=\"}");
     assert_int_equal(ftruncate(file, (64 << 20) + 1), 0);
     json_t *region = NULL;
     assert_int_equal(region_from_argument(path, &region, NULL), LM_LIMIT);

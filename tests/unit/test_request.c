@@ -307,11 +307,11 @@ static void frees_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(parses_documents),      cmocka_unit_test(refuses_too_many_values),
-        cmocka_unit_test(refuses_other_text),
-        cmocka_unit_test(refuses_depth_at_once), cmocka_unit_test(reads_text_values),
-        cmocka_unit_test(finds_pictures),        cmocka_unit_test(says_what_is_wrong),
-        cmocka_unit_test(takes_files),           cmocka_unit_test(frees_nothing),
+        cmocka_unit_test(parses_documents),   cmocka_unit_test(refuses_too_many_values),
+        cmocka_unit_test(refuses_other_text), cmocka_unit_test(refuses_depth_at_once),
+        cmocka_unit_test(reads_text_values),  cmocka_unit_test(finds_pictures),
+        cmocka_unit_test(says_what_is_wrong), cmocka_unit_test(takes_files),
+        cmocka_unit_test(frees_nothing),
     };
     return cmocka_run_group_tests_name("request", tests, NULL, NULL);
 }

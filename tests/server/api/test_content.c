@@ -49,11 +49,12 @@ static void assert_refused(enum lm_status status, const char *text, const char *
 static void test_types(void **state)
 {
     (void)state;
-    static const char *const known[] = {"",          "application/json", "application/json; charset=utf-8",
-                                        "image/png", "image/jpeg",       "multipart/form-data; boundary=x",
-                                        "Image/PNG"};
-    static const char *const unknown[] = {"text/plain", "image/gif", "application/jsonx", "nonsense",
-                                          "application/x-www-form-urlencoded"};
+    static const char *const known[] = {
+        "",          "application/json", "application/json; charset=utf-8",
+        "image/png", "image/jpeg",       "multipart/form-data; boundary=x",
+        "Image/PNG"};
+    static const char *const unknown[] = {"text/plain", "image/gif", "application/jsonx",
+                                          "nonsense", "application/x-www-form-urlencoded"};
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
         assert_true(content_is_known(known[i]));
     for (size_t i = 0; i < sizeof unknown / sizeof unknown[0]; i++)
@@ -72,7 +73,8 @@ static void test_query(void **state)
 {
     (void)state;
     assert_int_equal(
-        read_body("application/json", "top_k=3&logits=true&masking=color%3A%23ff0000", "{}"), LM_OK);
+        read_body("application/json", "top_k=3&logits=true&masking=color%3A%23ff0000", "{}"),
+        LM_OK);
     assert_int_equal(json_integer_value(parameter("top_k")), 3);
     assert_true(json_is_true(parameter("logits")));
     assert_string_equal(json_string_value(parameter("masking")), "color:#ff0000");
@@ -130,12 +132,14 @@ static void test_bad_forms(void **state)
                    "the form has the unknown part \"colour\"; there are image, hide, keep and "
                    "parameters",
                    "");
-    assert_refused(
-        read_body(FORM, "", PART("image", "a") PART("parameters", "{}") PART("parameters", "{}") END),
-        "there are two parts called parameters", "");
+    assert_refused(read_body(FORM, "",
+                             PART("image", "a") PART("parameters", "{}") PART("parameters", "{}")
+                                 END),
+                   "there are two parts called parameters", "");
     assert_int_equal(read_body(FORM, "", "no form at all"), LM_INVALID);
     assert_true(fault.malformed);
-    assert_int_equal(read_body(FORM, "", PART("image", "a") PART("parameters", "[") END), LM_INVALID);
+    assert_int_equal(read_body(FORM, "", PART("image", "a") PART("parameters", "[") END),
+                     LM_INVALID);
     assert_string_equal(fault.pointer, "/parameters");
 }
 

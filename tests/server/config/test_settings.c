@@ -325,8 +325,8 @@ static void printed_settings_load_the_same(void **state)
     struct loaded first = load_well(
         WORDS("--listen=[::]:1", "--keys=k", "--models=a \"b\" \xc3\xa4", "--insecure",
               "--metrics=false", "--cors-origins=*,https://a", "--load-models=x,y",
-              "--max-image-bytes=1025", "--idle-timeout=1001ms",
-              "--max-model-elements=4294967296", "--store=sqlite:/a/b", "--log-level=error"),
+              "--max-image-bytes=1025", "--idle-timeout=1001ms", "--max-model-elements=4294967296",
+              "--store=sqlite:/a/b", "--log-level=error"),
         NOTHING);
     char *text = printed(&first.settings);
     struct loaded second = load_well(WORDS("--config", file_of(text)), NOTHING);

@@ -1,7 +1,9 @@
 """The daemon as a process, and clients of it, for measurements in Python."""
 import base64
+import functools
 import http.client
 import json
+import multiprocessing
 import os
 from pathlib import Path
 import shutil
@@ -97,6 +99,7 @@ def call(client, method, path, body=None, headers=None):
     return answer.status, answer.headers, answer.read()
 
 
+@functools.lru_cache
 def picture(name="star"):
     return (EXAMPLES / f"{name}.png").read_bytes()
 
@@ -107,6 +110,7 @@ def predict(client):
         raise RuntimeError(f"predict: {status} {body[:300]}")
 
 
+@functools.lru_cache
 def explain_body(samples, seed=0):
     image = base64.b64encode(picture()).decode()
     return json.dumps({"instances": [{"image": {"b64": image}}],
@@ -131,33 +135,35 @@ def percentile(values, share):
 
 
 class Load:
-    """Threads that call function(client) over and over.  with Load(daemon, explain_once, 4): ..."""
+    """Callers of function(client), over and over: with Load(daemon, explain_once, 4): ...
 
-    def __init__(self, daemon, function, threads):
+    They are processes, so that they do not take this one's time; threads=True: threads, which share
+    its variables."""
+
+    def __init__(self, daemon, function, n, threads=False):
         self.daemon, self.function = daemon, function
-        self.ending = threading.Event()
-        self.calls = 0
-        self.errors = []
-        self.threads = [threading.Thread(target=self.run) for _ in range(threads)]
+        self.ending = multiprocessing.Event()
+        self.errors = multiprocessing.Value("i", 0)
+        kind = threading.Thread if threads else multiprocessing.get_context("fork").Process
+        self.callers = [kind(target=self.run) for _ in range(n)]
 
     def run(self):
         client = self.daemon.client()
         while not self.ending.is_set():
             try:
                 self.function(client)
-                self.calls += 1
-            except (OSError, http.client.HTTPException, RuntimeError) as error:
-                if not self.ending.is_set():
-                    self.errors.append(error)
+            except (OSError, http.client.HTTPException, RuntimeError):
+                with self.errors.get_lock():
+                    self.errors.value += 1
                 client.close()
         client.close()
 
     def __enter__(self):
-        for thread in self.threads:
-            thread.start()
+        for caller in self.callers:
+            caller.start()
         return self
 
     def __exit__(self, *_):
         self.ending.set()
-        for thread in self.threads:
-            thread.join()
+        for caller in self.callers:
+            caller.join()
