@@ -3,7 +3,12 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include <sys/resource.h>
+
 #include "jobs/scheduler.h"
+
+/* Threads that serve connections go first: they have little to do, and callers wait for them. */
+enum { NICENESS = 10 };
 
 uint32_t job_worker_number(const struct job_worker *worker)
 {
@@ -196,6 +201,7 @@ void *worker_main(void *argument)
 {
     struct job_worker *worker = argument;
     struct jobs *jobs = worker->jobs;
+    setpriority(PRIO_PROCESS, 0, NICENESS); /* on Linux, of this thread alone */
     pthread_mutex_lock(&jobs->lock);
     for (;;) {
         uint64_t now_ns = jobs_now_ns(jobs);
