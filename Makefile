@@ -175,6 +175,10 @@ tests: $(WANTED_TESTS) $(TOOLS) $(PROGRAMS) ## build the tests without running t
 bench: all ## print how fast it is, next to the peers that are installed
 	@$(PYTHON) tests/bench/bench.py -b $(B)
 
+.PHONY: bench-service
+bench-service: all ## print the service's figures (3 minutes)
+	@$(PYTHON) tests/bench/service.py --daemon $(B)/layermaskd
+
 .PHONY: bench-peers
 bench-peers: ## install onnxruntime with pip, for bench
 	$(PYTHON) -m venv $(B)/venv-bench
