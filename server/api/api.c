@@ -9,7 +9,7 @@
 #include "api/serving.h"
 #include "obs/log.h"
 
-enum { INTAKE_THREADS = 2, RECOVERY_PAGE = 500 };
+enum { INTAKE_THREADS = 2, RECOVERY_PAGE = 500, STRAYS_TICKS = 5 };
 
 /* The jobs to run again, found before new ones come. */
 struct recovery {
@@ -50,7 +50,11 @@ enum lm_status api_create(const struct api_options *options, struct api **out,
     atomic_init(&api->state, API_STARTING);
     enum lm_status status = live_create(&api->live, error);
     if (status == LM_OK)
+        status = strays_create(&api->strays, error);
+    if (status == LM_OK)
         status = intake_create(INTAKE_THREADS, &api->intake, error);
+    if (status == LM_OK)
+        status = intake_create(1, &api->loader, error);
     if (status != LM_OK) {
         api_free(api);
         return status;
@@ -143,6 +147,11 @@ enum lm_status api_start(struct api *api, struct lm_error *error)
     return status;
 }
 
+static void recover_stray(void *api, const char *id)
+{
+    serving_recover(api, id);
+}
+
 void api_tick(struct api *api)
 {
     uint64_t deleted = 0;
@@ -150,6 +159,8 @@ void api_tick(struct api *api)
     if (store_expire(api->options.store, api_now_ms(), &deleted, &error) != LM_OK)
         log_event(LOG_ERROR, "store_failed", log_text("what", "expire"),
                   log_text("error", error.text));
+    if (++api->ticks % STRAYS_TICKS == 0)
+        strays_each(api->strays, recover_stray, api);
 }
 
 void api_leave(struct api *api)
@@ -169,6 +180,8 @@ void api_free(struct api *api)
     if (api->has_recovery)
         pthread_join(api->recovery, NULL);
     intake_free(api->intake);
+    intake_free(api->loader);
     live_free(api->live);
+    strays_free(api->strays);
     free(api);
 }

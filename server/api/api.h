@@ -48,7 +48,7 @@ enum lm_status api_create(const struct api_options *options, struct api **out,
  * Errors: those of the store. */
 enum lm_status api_start(struct api *api, struct lm_error *error);
 
-/* Deletes what has expired from the store. */
+/* Deletes what has expired from the store; tries again the jobs that could not be gone on with. */
 void api_tick(struct api *api);
 
 /* Not ready any more, but everything goes on, for as long as load balancers need to notice. */

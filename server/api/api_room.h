@@ -9,6 +9,7 @@
 #include "api/api.h"
 #include "api/intake.h"
 #include "api/live.h"
+#include "api/strays.h"
 #include "codec/request.h"
 
 /* LEAVING: still takes work, but says that it is not ready. */
@@ -26,7 +27,10 @@ struct api {
     struct api_options options;
     struct request_limits limits;
     struct intake *intake;
+    struct intake *loader; /* for models, which take seconds each */
     struct live *live;
+    struct strays *strays;
+    unsigned ticks;
     atomic_int state;
     pthread_t recovery;
     bool has_recovery;

@@ -115,6 +115,21 @@ bool live_find(struct live *live, const char *id, uint64_t *number)
     return found;
 }
 
+/* Closes those that have gone: a job that waits for long has no progress to find them by. */
+static void sweep(struct entry *entry)
+{
+    struct listener **place = &entry->listeners, *listener;
+    while ((listener = *place)) {
+        if (http_stream_is_open(listener->exchange)) {
+            place = &listener->next;
+            continue;
+        }
+        *place = listener->next;
+        http_stream_close(listener->exchange);
+        free(listener);
+    }
+}
+
 bool live_listen(struct live *live, const char *id, struct http_exchange *exchange)
 {
     struct listener *listener = calloc(1, sizeof *listener);
@@ -124,6 +139,7 @@ bool live_listen(struct live *live, const char *id, struct http_exchange *exchan
     struct entry *entry = find_or_add(live, id);
     bool added = entry;
     if (added) {
+        sweep(entry);
         *listener = (struct listener){.next = entry->listeners, .exchange = exchange};
         entry->listeners = listener;
         listener = NULL;

@@ -40,7 +40,7 @@ const struct model_entry *route_model_entry(struct http_exchange *exchange, stru
     if (!route_model_status(api, name, &status))
         http_reply_error(exchange, 404,
                          "there is no model called \"%.100s\"; GET /v1/models lists them", name);
-    else if (status.state == MODEL_LOADING)
+    else if (status.state == MODEL_LOADING || status.state == MODEL_READY) /* since just now */
         http_reply_error(exchange, 503, "the model %s is loading", name);
     else if (status.state == MODEL_UNLOADED)
         http_reply_error(exchange, 503, "the model %s is unloaded", name);

@@ -79,7 +79,7 @@ void route_job(struct http_exchange *exchange, void *context)
     if (!find_job(exchange, api, &job))
         return;
     if (strcmp(exchange->method, "DELETE") == 0)
-        route_later(exchange, api, run_cancel);
+        route_later(exchange, api, api->intake, run_cancel);
     else
         http_reply_json(exchange, 200, job_answer(&job));
     store_job_clear(&job);
@@ -157,9 +157,10 @@ static void run_list(struct intake_task *task)
     store_list_clear(&list);
 }
 
-void route_jobs(struct http_exchange *exchange, void *api)
+void route_jobs(struct http_exchange *exchange, void *context)
 {
-    route_later(exchange, api, run_list);
+    struct api *api = context;
+    route_later(exchange, api, api->intake, run_list);
 }
 
 /* ---- result */
@@ -169,7 +170,8 @@ static void reply_part(struct http_exchange *exchange, const struct store_conten
     unsigned form = CALL_JSON;
     struct answer_part part;
     struct lm_error error = {0};
-    if (!route_wants(exchange, serving_stored_forms(result), &form))
+    unsigned forms = serving_stored_forms(result); /* 0: damaged, as unpacking says, too */
+    if (forms != 0 && !route_wants(exchange, forms, &form))
         return;
     if (serving_unpack(result, form, &part, &error) != LM_OK)
         http_reply_error(exchange, 503, "%s", error.text);
@@ -214,7 +216,7 @@ void route_job_result(struct http_exchange *exchange, void *context)
     if (!find_job(exchange, api, &job))
         return;
     switch (job.state) {
-    case STORE_SUCCEEDED: route_later(exchange, api, run_result); break;
+    case STORE_SUCCEEDED: route_later(exchange, api, api->intake, run_result); break;
     case STORE_FAILED: reply_job_error(exchange, &job); break;
     case STORE_CANCELLED: http_reply_error(exchange, 409, "the job was cancelled"); break;
     case STORE_QUEUED:

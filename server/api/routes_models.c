@@ -23,7 +23,7 @@ bool route_model_status(struct api *api, const char *name, struct model_status *
     return found;
 }
 
-void route_later(struct http_exchange *exchange, struct api *api,
+void route_later(struct http_exchange *exchange, struct api *api, struct intake *intake,
                  void (*run)(struct intake_task *task))
 {
     struct route_task *work = calloc(1, sizeof *work);
@@ -32,7 +32,7 @@ void route_later(struct http_exchange *exchange, struct api *api,
         return;
     }
     *work = (struct route_task){.task.run = run, .exchange = exchange, .api = api};
-    intake_post(api->intake, &work->task);
+    intake_post(intake, &work->task);
 }
 
 void route_models(struct http_exchange *exchange, void *context)

@@ -22,13 +22,13 @@ bool route_deadline(struct http_exchange *exchange, struct api *api, uint64_t *d
 /* The line of one model; false: there is none (or no memory). */
 bool route_model_status(struct api *api, const char *name, struct model_status *out);
 
-/* Work on an intake thread that ends with an answer. */
+/* Work on a thread of an intake that ends with an answer. */
 struct route_task {
     struct intake_task task; /* first */
     struct http_exchange *exchange;
     struct api *api;
 };
-void route_later(struct http_exchange *exchange, struct api *api,
+void route_later(struct http_exchange *exchange, struct api *api, struct intake *intake,
                  void (*run)(struct intake_task *task));
 
 #endif

@@ -206,7 +206,7 @@ static void control(struct http_exchange *exchange, struct api *api,
                     void (*run)(struct intake_task *task))
 {
     if (api->options.settings->model_control)
-        route_later(exchange, api, run);
+        route_later(exchange, api, api->loader, run);
     else
         http_reply_error(exchange, 403,
                          "loading and unloading by calls is off; the option is model_control");

@@ -187,21 +187,21 @@ void serving_reply(struct http_exchange *exchange, const struct answer_part *par
 static void reply_answer(struct serving *serving)
 {
     struct call_answer *answer = &serving->answer;
-    const struct answer_part parts[CALL_FORMS] = {
-        {CALL_JSON, answer->json, 0},
-        {CALL_PNG, answer->png, 0},
-        {CALL_JPEG, answer->jpeg, 0},
-        {CALL_BINARY, answer->binary, answer->binary_json_bytes},
-    };
+    const struct {
+        unsigned form;
+        struct call_body *body;
+    } made[CALL_FORMS] = {{CALL_JSON, &answer->json},
+                          {CALL_PNG, &answer->png},
+                          {CALL_JPEG, &answer->jpeg},
+                          {CALL_BINARY, &answer->binary}};
     http_note(serving->exchange, serving->entry->name, answer->samples);
-    for (size_t i = 0; i < CALL_FORMS; i++)
-        if (parts[i].body.bytes && (serving->wants & parts[i].form)) {
-            struct call_body *owners[CALL_FORMS] = {&answer->json, &answer->png, &answer->jpeg,
-                                                    &answer->binary};
-            *owners[i] = (struct call_body){0};
-            serving_reply(serving->exchange, &parts[i]);
+    for (size_t i = 0; i < CALL_FORMS && serving->exchange; i++)
+        if (made[i].body->bytes && (serving->wants & made[i].form)) {
+            const struct answer_part part = {made[i].form, *made[i].body,
+                                             answer->binary_json_bytes};
+            *made[i].body = (struct call_body){0};
+            serving_reply(serving->exchange, &part);
             serving->exchange = NULL;
-            return;
         }
 }
 
@@ -211,6 +211,7 @@ static void direct_ended(void *context, const struct job_end *end)
     struct serving *serving = context;
     struct failure failure = {0};
     serving_count(serving, end);
+    serving_forget(serving); /* the rest stays until the client has taken its answer */
     switch (end->kind) {
     case JOB_SUCCEEDED: reply_answer(serving); break;
     case JOB_FAILED: failure_of_running(&failure, &serving->fault, &end->error); break;

@@ -33,6 +33,7 @@ struct serving {
     struct store_content *stored;
     uint64_t started_ns;
     bool is_unwanted; /* cancelled before it started */
+    bool is_stray;    /* the store did not let it start */
 
     struct content content;
     struct request request;
@@ -86,7 +87,8 @@ const char *serving_type(unsigned form); /* the content type of a form */
 /* serving_stored.c.  Puts it into the store and answers with 202 or why not. */
 void serving_store(struct serving *serving);
 
-/* Submits a job of the store again; failures become the job's. */
+/* Submits a job of the store again, or finishes one that the store did not take the end of;
+ * failures become the job's.  What may go better later becomes a stray. */
 void serving_recover(struct api *api, const char *id);
 
 /* One form of a stored result, which it has: copied, or made.  Errors: LM_NOMEM, LM_CORRUPT. */

@@ -8,6 +8,7 @@
 #include <nettle/sha2.h>
 
 #include "api/job_answer.h"
+#include "api/routes_room.h"
 #include "api/serving.h"
 #include "layermask/image.h"
 #include "obs/log.h"
@@ -151,7 +152,8 @@ static enum lm_status put_outcome(struct api *api, const char *id,
     return store_finish(api->options.store, id, outcome, api_now_ms(), &change, error);
 }
 
-static void put_failure(struct api *api, const char *id, const struct failure *failure)
+/* false: the store has failed. */
+static bool put_failure(struct api *api, const char *id, const struct failure *failure)
 {
     struct lm_error error = {0};
     char *problem = failure_json(failure, id);
@@ -160,9 +162,11 @@ static void put_failure(struct api *api, const char *id, const struct failure *f
         .error_status = failure->status,
         .error = problem ? problem : "{}",
     };
-    if (put_outcome(api, id, &outcome, &error) != LM_OK)
+    bool done = put_outcome(api, id, &outcome, &error) == LM_OK;
+    if (!done)
         log_store("finish", id, &error);
     free(problem);
+    return done;
 }
 
 static enum lm_status put_body(struct serving *serving, const char *type,
@@ -193,15 +197,29 @@ static enum lm_status put_forms(struct serving *serving, struct lm_error *error)
     return put_body(serving, "application/json", &answer->json, error);
 }
 
-static void put_answer(struct serving *serving)
+static bool put_answer(struct serving *serving)
 {
     struct lm_error error = {0};
     struct failure failure;
     if (put_forms(serving, &error) == LM_OK)
-        return;
+        return true;
     log_store("finish", serving->id, &error);
     failure_of_running(&failure, NULL, &error);
-    put_failure(serving->api, serving->id, &failure);
+    return put_failure(serving->api, serving->id, &failure);
+}
+
+/* A job that has not been started. */
+static void fail_queued(struct api *api, const char *id, const struct failure *failure)
+{
+    struct store_change change;
+    struct lm_error error = {0};
+    enum lm_status status = store_start(api->options.store, id, api_now_ms(), &change, &error);
+    if (status != LM_OK)
+        log_store("start", id, &error);
+    if (status == LM_OK && put_failure(api, id, failure))
+        tell_end(api, id);
+    else
+        strays_add(api->strays, id);
 }
 
 /* JOB_DRAINED leaves the job running in the store: it is run again after the next start. */
@@ -209,9 +227,10 @@ static void stored_ended(void *context, const struct job_end *end)
 {
     struct serving *serving = context;
     struct failure failure = {0};
+    bool done = true;
     serving_count(serving, end);
     if (end->kind == JOB_SUCCEEDED)
-        put_answer(serving);
+        done = put_answer(serving);
     else if (end->kind == JOB_FAILED && end->status == LM_CANCELLED && !serving->is_unwanted)
         failure_set(&failure, 504, "%s", end->error.text);
     else if (end->kind == JOB_FAILED && serving->call && serving->is_read)
@@ -221,8 +240,10 @@ static void stored_ended(void *context, const struct job_end *end)
     else if (end->kind == JOB_EXPIRED)
         failure_set(&failure, 504, "the job's deadline has passed");
     if (failure.status != 0 && !serving->is_unwanted)
-        put_failure(serving->api, serving->id, &failure);
-    if (end->kind != JOB_DRAINED)
+        done = put_failure(serving->api, serving->id, &failure);
+    if (serving->is_stray || !done)
+        strays_add(serving->api->strays, serving->id);
+    else if (end->kind != JOB_DRAINED)
         tell_end(serving->api, serving->id);
 }
 
@@ -235,8 +256,10 @@ static void stored_started(void *context)
     struct lm_error error = {0};
     serving->started_ns = jobs_now_ns(serving->api->options.jobs);
     if (store_start(serving->api->options.store, serving->id, api_now_ms(), &change, &error) !=
-        LM_OK)
+        LM_OK) {
         log_store("start", serving->id, &error);
+        serving->is_stray = true;
+    }
     serving->is_unwanted = !change.changed;
 }
 
@@ -381,19 +404,21 @@ static void reply_accepted(struct http_exchange *exchange, struct api *api, cons
 /* The store has taken the job: it will run, at the latest after the next start. */
 static void run_created(struct serving *serving, const char *id, struct failure *failure)
 {
+    struct api *api = serving->api;
     struct jobs_refusal refusal = {0};
     struct lm_error error = {0};
-    struct store_change change;
     uint64_t bytes = bytes_of(serving, serving->content.size);
     snprintf(serving->id, sizeof serving->id, "%s", id);
     serving_forget(serving);
     serving->deadline_ns = 0;
     if (submit_stored(serving, bytes, &refusal, &error) == LM_OK || refusal.why == JOBS_DRAINING)
         return;
-    failure_of_queue(failure, &refusal, &error);
-    live_end(serving->api->live, id, NULL);
-    if (store_cancel(serving->api->options.store, id, api_now_ms(), &change, &error) != LM_OK)
-        log_store("cancel", id, &error);
+    if (refusal.why == JOBS_TOO_LARGE) { /* whoever repeats its key finds it failed */
+        failure_of_queue(failure, &refusal, &error);
+        fail_queued(api, id, failure);
+    } else {
+        strays_add(api->strays, id);
+    }
 }
 
 void serving_store(struct serving *serving)
@@ -423,64 +448,92 @@ void serving_store(struct serving *serving)
 
 /* ---- after a restart */
 
-static void fail_recovered(struct api *api, const char *id, const struct failure *failure)
+static void submit_again(struct serving *serving)
 {
-    struct store_change change;
+    struct api *api = serving->api;
+    struct failure failure;
     struct lm_error error = {0};
-    if (store_start(api->options.store, id, api_now_ms(), &change, &error) != LM_OK)
-        log_store("start", id, &error);
-    put_failure(api, id, failure);
-    tell_end(api, id);
+    struct jobs_refusal refusal = {0};
+    uint64_t bytes = bytes_of(serving, serving->content.size);
+    serving_forget(serving);
+    if (submit_stored(serving, bytes, &refusal, &error) == LM_OK || refusal.why == JOBS_DRAINING)
+        return;
+    if (refusal.why == JOBS_TOO_LARGE) {
+        failure_of_queue(&failure, &refusal, &error);
+        fail_queued(api, serving->id, &failure);
+    } else {
+        strays_add(api->strays, serving->id);
+    }
 }
 
 static void recover_on(struct api *api, const struct store_job *job,
                        const struct model_entry *entry)
 {
-    struct failure failure = {0};
+    struct failure failure;
     struct lm_error error = {0};
-    struct jobs_refusal refusal = {0};
     const struct call_kind *kind = job->kind == STORE_EXPLAIN ? &call_explain : &call_predict;
     struct serving *serving = serving_new(api, kind, entry);
-    if (!serving)
-        return; /* it is still in the store, for the next start */
+    if (!serving) {
+        strays_add(api->strays, job->id);
+        return;
+    }
     serving->is_async = true;
     snprintf(serving->id, sizeof serving->id, "%s", job->id);
-    if (load(serving, &error) != LM_OK) {
-        failure_of_reading(&failure, &serving->fault, &error);
+    enum lm_status status = load(serving, &error);
+    if (status == LM_OK) {
+        submit_again(serving);
+    } else if (status == LM_IO) {
+        strays_add(api->strays, job->id);
     } else {
-        uint64_t bytes = bytes_of(serving, serving->content.size);
-        serving_forget(serving);
-        if (submit_stored(serving, bytes, &refusal, &error) != LM_OK &&
-            refusal.why == JOBS_TOO_LARGE)
-            failure_of_queue(&failure, &refusal, &error);
+        failure_of_reading(&failure, &serving->fault, &error);
+        fail_queued(api, job->id, &failure);
     }
-    if (failure.status != 0)
-        fail_recovered(api, job->id, &failure);
     serving_drop(serving);
+}
+
+static void recover_queued(struct api *api, const struct store_job *job)
+{
+    struct failure failure;
+    struct model_status model;
+    const struct model_entry *entry = registry_find(api->options.registry, job->model);
+    if (job->attempts >= ATTEMPTS_MAX) {
+        failure_set(&failure, 500, "the server went down %u times while this job was running",
+                    job->attempts);
+        fail_queued(api, job->id, &failure);
+        model_entry_release(entry);
+    } else if (entry) {
+        recover_on(api, job, entry);
+    } else if (route_model_status(api, job->model, &model)) {
+        strays_add(api->strays, job->id); /* it may be loaded yet */
+    } else {
+        failure_set(&failure, 404, "the model %s is not there any more", job->model);
+        fail_queued(api, job->id, &failure);
+    }
+}
+
+/* The store has not taken its end; the result has gone meanwhile. */
+static void finish_running(struct api *api, const char *id)
+{
+    struct failure failure;
+    failure_set(&failure, 503, "the store could not keep the result; send the request again");
+    if (put_failure(api, id, &failure))
+        tell_end(api, id);
+    else
+        strays_add(api->strays, id);
 }
 
 void serving_recover(struct api *api, const char *id)
 {
     struct store_job job = {0};
     struct lm_error error = {0};
-    struct failure failure = {0};
     bool found = false;
-    if (store_get(api->options.store, id, &found, &job, &error) != LM_OK)
+    if (store_get(api->options.store, id, &found, &job, &error) != LM_OK) {
         log_store("get", id, &error);
-    if (!found || job.state != STORE_QUEUED)
-        goto done;
-    const struct model_entry *entry = registry_find(api->options.registry, job.model);
-    if (job.attempts >= ATTEMPTS_MAX)
-        failure_set(&failure, 500, "the server went down %u times while this job was running",
-                    job.attempts);
-    else if (!entry)
-        failure_set(&failure, 404, "the model %s is not there any more", job.model);
-    if (failure.status != 0) {
-        fail_recovered(api, id, &failure);
-        model_entry_release(entry);
-    } else {
-        recover_on(api, &job, entry);
+        strays_add(api->strays, id);
+    } else if (found && job.state == STORE_QUEUED) {
+        recover_queued(api, &job);
+    } else if (found && job.state == STORE_RUNNING) {
+        finish_running(api, id);
     }
-done:
     store_job_clear(&job);
 }

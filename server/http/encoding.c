@@ -13,11 +13,11 @@
 #define PIECE 65536
 #define GZIP_LEVEL 4 /* JSON of numbers: nearly as small as 6 in half the time */
 
-static bool budget_take(atomic_size_t *budget, size_t bytes)
+static bool budget_take(atomic_size_t *budget, size_t bytes, size_t reserve)
 {
     size_t left = budget ? atomic_load(budget) : 0;
     while (budget) {
-        if (left < bytes)
+        if (left < bytes || left - bytes < reserve)
             return false;
         if (atomic_compare_exchange_weak(budget, &left, left - bytes))
             break;
@@ -41,7 +41,7 @@ static enum encoding_result body_reserve(struct encoding_body *body, size_t need
     if (capacity > body->size_max)
         capacity = body->size_max;
     size_t more = capacity - body->capacity;
-    if (!budget_take(body->budget, more))
+    if (!budget_take(body->budget, more, capacity > ENCODING_SMALL_BODY ? body->reserve : 0))
         return ENCODING_BUDGET;
     uint8_t *grown = realloc(body->bytes, capacity);
     if (!grown) {

@@ -13,7 +13,10 @@ struct encoding_body {
     uint8_t *bytes;
     size_t size, capacity, size_max;
     atomic_size_t *budget;
+    size_t reserve; /* of the budget, for bodies of at most ENCODING_SMALL_BODY: a few large ones
+                       that never end cannot keep these out */
 };
+enum { ENCODING_SMALL_BODY = 1 << 20 };
 
 enum encoding_result {
     ENCODING_OK = 0,

@@ -36,6 +36,15 @@ static bool split_target(struct exchange *exchange, const char *target)
     return true;
 }
 
+/* A quarter, but the largest body always fits when there is no other. */
+static size_t body_reserve_of(const struct http_config *config)
+{
+    size_t rest = config->all_bodies_bytes_max > config->large_body_bytes_max
+                      ? config->all_bodies_bytes_max - config->large_body_bytes_max
+                      : 0;
+    return rest < config->all_bodies_bytes_max / 4 ? rest : config->all_bodies_bytes_max / 4;
+}
+
 struct exchange *exchange_new(struct http_server *server, const char *target)
 {
     struct exchange *exchange = calloc(1, sizeof *exchange);
@@ -57,6 +66,7 @@ struct exchange *exchange_new(struct http_server *server, const char *target)
     exchange->gzip_bytes_min = server->config.gzip_bytes_min;
     exchange->stream_bytes_max = server->config.stream_bytes_max;
     exchange->body.budget = &server->body_budget;
+    exchange->body.reserve = body_reserve_of(&server->config);
     atomic_init(&exchange->references, 1);
     pthread_mutex_init(&exchange->lock, NULL);
     if (!split_target(exchange, target)) {

@@ -80,6 +80,7 @@ struct exchange {
     uint64_t bytes_in;
     uint64_t content_length;
     uint64_t drained;
+    bool is_http_1_0, has_odd_header;
     bool has_body, expects_continue, must_close, is_head_done, is_complete;
     char request_id[REQUEST_ID_MAX + 1];
     char trace_id[TRACE_ID_SIZE];

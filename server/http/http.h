@@ -235,6 +235,7 @@ bool http_on_gone(struct http_exchange *exchange, void (*gone)(void *context),
 void http_stream_open(struct http_exchange *exchange);
 bool http_stream_send(struct http_exchange *exchange, const char *event, const char *id,
                       const char *data);
+bool http_stream_is_open(struct http_exchange *exchange); /* what send would say */
 void http_stream_close(struct http_exchange *exchange);
 
 #endif

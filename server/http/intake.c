@@ -14,8 +14,22 @@
 /* Bodies up to this size are read and thrown away, so that the connection can go on. */
 #define DRAIN_BYTES_MAX (64u << 10)
 
+/* A header line that others may read otherwise than the library: a name that is none (such as one
+ * with a space before its colon), or what the library makes of a folded Content-Length: a longer
+ * name. */
+static bool is_odd(const char *name)
+{
+    static const char *const framing[] = {"Content-Length", "Transfer-Encoding"};
+    size_t size = strlen(name);
+    for (size_t i = 0; i < sizeof framing / sizeof *framing; i++)
+        if (size > strlen(framing[i]) && strncasecmp(name, framing[i], strlen(framing[i])) == 0)
+            return true;
+    return size == 0 || media_token(name) != size;
+}
+
 void intake_header(struct exchange *exchange, const char *name, const char *value)
 {
+    exchange->has_odd_header |= is_odd(name);
     const struct http_config *config = &exchange->server->config;
     struct http_exchange *public = &exchange->public;
     exchange->header_bytes += strlen(name) + strlen(value) + 4;
@@ -69,6 +83,12 @@ static const char *read_framing(struct exchange *exchange)
     const char *expect = http_header(public, "Expect");
     exchange->expects_continue = expect && strcasecmp(expect, "100-continue") == 0;
     exchange->has_body = coding || length;
+    if (exchange->has_odd_header)
+        return "a header line is malformed";
+    if (count_headers(public, "Host") > 1)
+        return "there is more than one Host";
+    if (coding && exchange->is_http_1_0)
+        return "HTTP/1.0 has no Transfer-Encoding";
     if (coding && length)
         return "Content-Length and Transfer-Encoding exclude each other";
     if (coding &&

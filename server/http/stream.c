@@ -33,10 +33,17 @@ static bool reserve(struct exchange_stream *stream, size_t more)
 }
 
 /* Locked. */
+static bool is_open(const struct exchange *exchange)
+{
+    const struct exchange_stream *stream = &exchange->stream;
+    return exchange->connection && !exchange->gone && !stream->closed && !stream->dropped;
+}
+
+/* Locked. */
 static bool append(struct exchange *exchange, const char *text, size_t length)
 {
     struct exchange_stream *stream = &exchange->stream;
-    if (!exchange->connection || exchange->gone || stream->closed || stream->dropped)
+    if (!is_open(exchange))
         return false;
     size_t waiting = stream->end - stream->start;
     if (length > exchange->stream_bytes_max - waiting || !reserve(stream, length)) {
@@ -105,6 +112,15 @@ bool http_stream_send(struct http_exchange *public, const char *event, const cha
     pthread_mutex_unlock(&exchange->lock);
     free(text);
     return sent;
+}
+
+bool http_stream_is_open(struct http_exchange *public)
+{
+    struct exchange *exchange = exchange_of(public);
+    pthread_mutex_lock(&exchange->lock);
+    bool open = is_open(exchange);
+    pthread_mutex_unlock(&exchange->lock);
+    return open;
 }
 
 void http_stream_close(struct http_exchange *public)

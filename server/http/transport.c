@@ -69,9 +69,9 @@ static void *on_target(void *argument, const char *target, struct MHD_Connection
     exchange->connection = connection;
     exchange->entry = entry;
     read_address(exchange, connection);
-    watch_attach(server->watch, entry, exchange);
     watch_deadline(server->watch, entry,
                    exchange->public.received_ms + server->config.request_timeout_ms);
+    watch_attach(server->watch, entry, exchange);
     atomic_fetch_add(&server->open_requests, 1);
     return exchange;
 }
@@ -180,7 +180,7 @@ static enum MHD_Result take_head(struct exchange *exchange, const char *method)
 static void call_handler(struct exchange *exchange)
 {
     struct http_server *server = exchange->server;
-    watch_deadline(server->watch, exchange->entry, WATCH_NEVER);
+    watch_complete(server->watch, exchange->entry);
     intake_end(exchange);
     exchange->is_complete = true;
     if (exchange_is_answered(exchange))
@@ -221,11 +221,13 @@ static enum MHD_Result on_access(void *argument, struct MHD_Connection *connecti
                                  size_t *upload_size, void **request)
 {
     struct exchange *exchange = *request;
-    (void)argument, (void)connection, (void)url, (void)version;
+    (void)argument, (void)connection, (void)url;
     if (!exchange)
         return MHD_NO;
-    if (!exchange->is_head_done)
+    if (!exchange->is_head_done) {
+        exchange->is_http_1_0 = strcmp(version, "HTTP/1.0") == 0;
         return take_head(exchange, method);
+    }
     if (*upload_size == 0)
         return answer_or_wait(exchange);
     bool go_on = intake_body(exchange, upload, *upload_size);
@@ -286,10 +288,10 @@ static void on_completed(void *argument, struct MHD_Connection *connection, void
     if (!exchange)
         return;
     *request = NULL;
-    watch_attach(server->watch, exchange->entry, NULL);
     watch_deadline(server->watch, exchange->entry,
                    exchange_now_ms() + server->config.idle_timeout_ms +
                        server->config.request_timeout_ms);
+    watch_attach(server->watch, exchange->entry, NULL);
     log_access(exchange, code == MHD_REQUEST_TERMINATED_COMPLETED_OK);
     exchange_detach(exchange);
     exchange_drop(exchange);

@@ -18,6 +18,7 @@
 
 #define TICK_MS 100
 #define LINGER_MS 5000
+#define HANG_UP_MS 1000
 #define LINGERING_MAX 64
 #define LINGER_BYTES_MAX (64u << 20)
 
@@ -29,7 +30,9 @@ struct watch_entry {
     int64_t ping_ms, ping_interval_ms; /* interval 0: no pings */
     struct exchange *exchange;
     uint64_t lingered;
-    bool is_armed, timed_out, must_linger;
+    bool is_armed;    /* the exchange is told when its client hangs up */
+    bool is_arriving; /* no request, or one that is not complete: without a client, it is over */
+    bool timed_out, must_linger;
     bool is_lingering; /* fd is ours */
 };
 
@@ -68,10 +71,16 @@ static void unlink_entry(struct watch *watch, struct watch_entry *entry)
         entry->next->previous = entry->previous;
 }
 
-static bool arm(struct watch *watch, struct watch_entry *entry, uint32_t events)
+static bool arm(struct watch *watch, int operation, struct watch_entry *entry, uint32_t events)
 {
     struct epoll_event event = {.events = events, .data.u64 = entry->number};
-    return epoll_ctl(watch->epoll, EPOLL_CTL_ADD, entry->fd, &event) == 0;
+    return epoll_ctl(watch->epoll, operation, entry->fd, &event) == 0;
+}
+
+/* One event when the client hangs up; at once if it has. */
+static void arm_again(struct watch *watch, struct watch_entry *entry)
+{
+    arm(watch, EPOLL_CTL_MOD, entry, EPOLLRDHUP | EPOLLONESHOT);
 }
 
 static void close_lingering(struct watch *watch, struct watch_entry *entry)
@@ -93,6 +102,15 @@ static void read_lingering(struct watch *watch, struct watch_entry *entry)
         close_lingering(watch, entry);
 }
 
+/* The library may miss a client's end that comes together with its last bytes.  It has a moment for
+ * what it has not read yet. */
+static void expect_end(struct watch_entry *entry)
+{
+    int64_t end_ms = exchange_now_ms() + HANG_UP_MS;
+    if (entry->is_arriving && end_ms < entry->deadline_ms)
+        entry->deadline_ms = end_ms;
+}
+
 /* An exchange to tell of its client's leaving, with a reference; NULL: none. */
 static struct exchange *take_event(struct watch *watch, uint64_t number)
 {
@@ -104,6 +122,8 @@ static struct exchange *take_event(struct watch *watch, uint64_t number)
     else if (entry && entry->is_armed && entry->exchange) {
         exchange = entry->exchange;
         exchange_take(exchange);
+    } else if (entry) {
+        expect_end(entry);
     }
     pthread_mutex_unlock(&watch->lock);
     return exchange;
@@ -259,9 +279,11 @@ struct watch_entry *watch_add(struct watch *watch, int fd, int64_t deadline_ms)
         return NULL;
     entry->fd = fd;
     entry->deadline_ms = deadline_ms;
+    entry->is_arriving = true;
     pthread_mutex_lock(&watch->lock);
     bool was_empty = !watch->first;
     link_entry(watch, entry);
+    arm(watch, EPOLL_CTL_ADD, entry, EPOLLRDHUP | EPOLLONESHOT);
     pthread_mutex_unlock(&watch->lock);
     if (was_empty)
         wake(watch);
@@ -279,7 +301,7 @@ static bool start_lingering(struct watch *watch, struct watch_entry *entry)
     entry->deadline_ms = exchange_now_ms() + LINGER_MS;
     link_entry(watch, entry);
     watch->n_lingering++;
-    if (!arm(watch, entry, EPOLLIN | EPOLLRDHUP))
+    if (!arm(watch, EPOLL_CTL_ADD, entry, EPOLLIN | EPOLLRDHUP))
         close_lingering(watch, entry);
     return true;
 }
@@ -287,8 +309,7 @@ static bool start_lingering(struct watch *watch, struct watch_entry *entry)
 void watch_remove(struct watch *watch, struct watch_entry *entry)
 {
     pthread_mutex_lock(&watch->lock);
-    if (entry->is_armed)
-        epoll_ctl(watch->epoll, EPOLL_CTL_DEL, entry->fd, NULL);
+    epoll_ctl(watch->epoll, EPOLL_CTL_DEL, entry->fd, NULL);
     unlink_entry(watch, entry);
     if (!entry->must_linger || !start_lingering(watch, entry))
         free(entry);
@@ -300,6 +321,16 @@ void watch_attach(struct watch *watch, struct watch_entry *entry, struct exchang
     pthread_mutex_lock(&watch->lock);
     entry->exchange = exchange;
     entry->ping_interval_ms = 0;
+    entry->is_arriving = true;
+    arm_again(watch, entry);
+    pthread_mutex_unlock(&watch->lock);
+}
+
+void watch_complete(struct watch *watch, struct watch_entry *entry)
+{
+    pthread_mutex_lock(&watch->lock);
+    entry->is_arriving = false;
+    entry->deadline_ms = WATCH_NEVER;
     pthread_mutex_unlock(&watch->lock);
 }
 
@@ -322,11 +353,8 @@ void watch_gone(struct watch *watch, struct watch_entry *entry, bool on)
 {
     pthread_mutex_lock(&watch->lock);
     if (on && !entry->is_armed)
-        entry->is_armed = arm(watch, entry, EPOLLRDHUP | EPOLLONESHOT);
-    else if (!on && entry->is_armed) {
-        epoll_ctl(watch->epoll, EPOLL_CTL_DEL, entry->fd, NULL);
-        entry->is_armed = false;
-    }
+        arm_again(watch, entry);
+    entry->is_armed = on;
     pthread_mutex_unlock(&watch->lock);
 }
 

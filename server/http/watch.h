@@ -27,11 +27,15 @@ struct watch_entry *watch_add(struct watch *watch, int fd, int64_t deadline_ms);
 /* Before the socket is closed. */
 void watch_remove(struct watch *watch, struct watch_entry *entry);
 
-/* Which exchange it works on; NULL: none. */
+/* Which exchange it works on, which is arriving; NULL: none.  From here on a client that hangs up
+ * brings the deadline close; set another one before. */
 void watch_attach(struct watch *watch, struct watch_entry *entry, struct exchange *exchange);
 
 /* Shuts the connection down at that time; WATCH_NEVER: does not. */
 void watch_deadline(struct watch *watch, struct watch_entry *entry, int64_t deadline_ms);
+
+/* The request has arrived: no deadline until there is another one. */
+void watch_complete(struct watch *watch, struct watch_entry *entry);
 
 /* Has it been shut down for its deadline? */
 bool watch_timed_out(struct watch *watch, struct watch_entry *entry);

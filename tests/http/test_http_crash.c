@@ -195,15 +195,13 @@ static void events_after_a_restart(void **state)
     daemon_clean(&daemon);
 }
 
-/* A job whose model has gone meanwhile fails, and says why. */
-static void model_has_gone(void **state)
+/* The daemon's folder, and the built-in model in its models/mine. */
+static void make_own_model(struct daemon *daemon, char folder[200], char model[250])
 {
-    struct daemon daemon = {0};
-    char folder[200], model[250], path[300];
-    (void)state;
-    daemon_make_folder(&daemon);
-    snprintf(folder, sizeof folder, "%s/models", daemon.folder);
-    snprintf(model, sizeof model, "%s/mine", folder);
+    char path[300];
+    daemon_make_folder(daemon);
+    snprintf(folder, 200, "%s/models", daemon->folder);
+    snprintf(model, 250, "%s/mine", folder);
     mkdir(folder, 0700);
     mkdir(model, 0700);
     static const char *const files[] = {"model.onnx", "model.json", "labels.txt"};
@@ -213,6 +211,43 @@ static void model_has_gone(void **state)
         snprintf(path, sizeof path, "%s/%s", model, files[i]);
         file_copy(from, path);
     }
+}
+
+/* A job whose model does not load waits for it. */
+static void model_comes_back(void **state)
+{
+    struct daemon daemon = {0};
+    char folder[200], model[250], path[300];
+    (void)state;
+    make_own_model(&daemon, folder, model);
+    daemon_start(&daemon, FLAGS("--workers", "1", "--models", folder));
+    struct answer answer =
+        post_async(&daemon, "/v1/models/mine:explain", explanation(STAR, 500, NULL), NULL);
+    char *id = accepted(&answer);
+    daemon_kill(&daemon);
+    snprintf(path, sizeof path, "%s/model.json", model);
+    file_put(path, "{", 1);
+    daemon_start(&daemon, FLAGS("--workers", "1", "--models", folder));
+    sleep_ms(300);
+    answer = get_job(&daemon, id, "");
+    assert_text(answer.json, "status", "queued");
+    answer_free(&answer);
+    file_copy("config/models/shapes/model.json", path);
+    kill(daemon.pid, SIGHUP);
+    answer = await_job(&daemon, id, "succeeded");
+    answer_free(&answer);
+    free(id);
+    assert_int_equal(daemon_stop(&daemon), 0);
+    daemon_clean(&daemon);
+}
+
+/* A job whose model has gone meanwhile fails, and says why. */
+static void model_has_gone(void **state)
+{
+    struct daemon daemon = {0};
+    char folder[200], model[250];
+    (void)state;
+    make_own_model(&daemon, folder, model);
     daemon_start(&daemon, FLAGS("--workers", "1", "--models", folder));
     struct answer answer =
         post_async(&daemon, "/v1/models/mine:explain", explanation(STAR, 5000, NULL), NULL);
@@ -235,6 +270,7 @@ int main(void)
         cmocka_unit_test(acknowledged_jobs_are_done),
         cmocka_unit_test(states_survive),
         cmocka_unit_test(events_after_a_restart),
+        cmocka_unit_test(model_comes_back),
         cmocka_unit_test(model_has_gone),
     };
     curl_global_init(CURL_GLOBAL_DEFAULT);

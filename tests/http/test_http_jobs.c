@@ -1,4 +1,5 @@
 /* Jobs over HTTP: accepted, watched, cancelled, repeated, listed, forgotten. */
+#define _GNU_SOURCE /* prlimit */
 #include "client.h"
 
 #include <pthread.h>
@@ -471,6 +472,44 @@ static void disk_is_full(void **state)
     daemon_clean(&daemon);
 }
 
+static void limit_files(const struct daemon *daemon, rlim_t bytes)
+{
+    struct rlimit limit;
+    assert_int_equal(prlimit(daemon->pid, RLIMIT_FSIZE, NULL, &limit), 0);
+    limit.rlim_cur = bytes < limit.rlim_max ? bytes : limit.rlim_max;
+    assert_int_equal(prlimit(daemon->pid, RLIMIT_FSIZE, &limit, NULL), 0);
+}
+
+/* While the store cannot write, one job ends and another is to start: neither is forgotten. */
+static void disk_fails_meanwhile(void **state)
+{
+    struct daemon daemon = {0};
+    (void)state;
+    signal(SIGXFSZ, SIG_IGN);
+    daemon_start(&daemon, FLAGS("--workers", "1"));
+    struct answer answer = post_async(&daemon, EXPLAIN, explanation(STAR, few(400), NULL), NULL);
+    char *ending = accepted(&answer);
+    answer = post_async(&daemon, EXPLAIN, explanation(STAR, few(40), NULL), NULL);
+    char *starting = accepted(&answer);
+    answer = await_job(&daemon, ending, "running");
+    answer_free(&answer);
+    limit_files(&daemon, 1);
+    sleep_ms(1500);
+    answer = get_job(&daemon, starting, "");
+    assert_text(answer.json, "status", "queued");
+    answer_free(&answer);
+    limit_files(&daemon, RLIM_INFINITY);
+    answer = await_job(&daemon, starting, "succeeded");
+    answer_free(&answer);
+    answer = await_job(&daemon, ending, "failed");
+    assert_near(number_at(answer.json, "error.status"), 503, 0);
+    answer_free(&answer);
+    free(ending);
+    free(starting);
+    assert_int_equal(daemon_stop(&daemon), 0);
+    daemon_clean(&daemon);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -488,6 +527,7 @@ int main(void)
         cmocka_unit_test(finished_jobs_are_forgotten),
         cmocka_unit_test(too_many_jobs),
         cmocka_unit_test(disk_is_full),
+        cmocka_unit_test(disk_fails_meanwhile),
     };
     curl_global_init(CURL_GLOBAL_DEFAULT);
     return cmocka_run_group_tests(tests, start, daemon_shared_stop);

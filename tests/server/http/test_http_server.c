@@ -195,6 +195,37 @@ static void test_framing(void **state)
     expect(server, "GET / HTTP/1.1\r\n" END, 200, "GET / type= size=0 body=" TAIL);
 }
 
+/* Lines that others on the way may read as another framing: refused, and the connection closed, so
+ * that the body is not taken for a request. */
+static void test_odd_headers(void **state)
+{
+    static const char second[] = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+    static const struct {
+        const char *line, *detail;
+    } cases[] = {
+        {"Content-Length : 27\r\n", "a header line is malformed"},
+        {"Content-Length\t: 27\r\n", "a header line is malformed"},
+        {"Content-Length:\r\n 27\r\n", "a header line is malformed"},
+        {"Host: y\r\n", "there is more than one Host"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char request[300];
+        snprintf(request, sizeof request, "POST /small HTTP/1.1\r\nHost: x\r\n%s\r\n%s",
+                 cases[i].line, second);
+        char *response = client_ask(*state, request);
+        if (status_of(response) != 400)
+            print_error("%s%s\n", cases[i].line, response);
+        assert_int_equal(status_of(response), 400);
+        assert_non_null(strstr(response, cases[i].detail));
+        assert_null(strstr(response, "GET / type="));
+        free(response);
+    }
+    expect_problem(*state,
+                   "POST /small HTTP/1.0\r\nConnection: keep-alive\r\nTransfer-Encoding: "
+                   "chunked\r\n" END "0\r\n\r\n",
+                   400, "Bad Request", "HTTP/1.0 has no Transfer-Encoding");
+}
+
 static void test_large_heads(void **state)
 {
     struct http_server *server = *state;
@@ -462,6 +493,23 @@ static void test_client_gone(void **state)
     assert_int_equal(atomic_load(&gone_calls), 1);
 }
 
+/* A part of a request and the end in one breath. */
+static void test_abandoned(void **state)
+{
+    static const char *const parts[] = {
+        "", "GET / HTTP/1.1\r\nX",
+        "POST /hold HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\n\r\n{"};
+    for (int i = 0; i < 30; i++) {
+        int fd = client_connect(*state);
+        client_say(fd, parts[i % 3]);
+        close(fd);
+    }
+    double left_ms = now_ms();
+    while (http_open_requests(*state) > 0 && now_ms() - left_ms < 5000)
+        sleep_ms(20);
+    assert_int_equal(http_open_requests(*state), 0);
+}
+
 static void test_answered_is_not_gone(void **state)
 {
     atomic_store(&gone_calls, 0);
@@ -505,10 +553,12 @@ static void test_slow_reader_is_dropped(void **state)
     struct http_exchange *exchange = take_held();
     atomic_store(&gone_calls, 0);
     assert_true(http_stream_send(exchange, NULL, NULL, "one"));
+    assert_true(http_stream_is_open(exchange));
     assert_false(http_stream_send(exchange, "two\nlines", NULL, "one"));
     free(client_read(fd, "data: one"));
     close(fd);
     assert_true(wait_for(&gone_calls, 1));
+    assert_false(http_stream_is_open(exchange));
     assert_false(http_stream_send(exchange, NULL, NULL, "two"));
     http_stream_close(exchange);
 }
@@ -645,6 +695,37 @@ static void test_body_budget(void **state)
     assert_int_equal(status_of(response), 503);
     assert_string_equal(header_of(response, "Retry-After"), "1");
     free(response);
+    http_stop(server, 1000);
+}
+
+/* A large body that never ends keeps out other large ones, not small ones. */
+static void test_body_reserve(void **state)
+{
+    (void)state;
+    enum { MIB = 1 << 20 };
+    struct http_config config = support_config();
+    config.large_body_bytes_max = 3 * MIB;
+    config.all_bodies_bytes_max = 4 * MIB;
+    struct http_server *server = support_start(&config);
+    static const char head[] =
+        "POST /v1/models/a:predict HTTP/1.1\r\nContent-Length: 3145728\r\n" END;
+    size_t size = sizeof head - 1 + 3 * MIB;
+    char *request = malloc(size);
+    assert_non_null(request);
+    memset(request, 'x', size);
+    memcpy(request, head, sizeof head - 1);
+    int fd = client_connect(server);
+    assert_true(client_send(fd, request, size - 1));
+    sleep_ms(300);
+    char *response = client_ask_bytes(server, request, size);
+    assert_int_equal(status_of(response), 503);
+    free(response);
+    response =
+        client_ask(server, "POST /v1/models/a:predict HTTP/1.1\r\nContent-Length: 3\r\n" END "abc");
+    assert_int_equal(status_of(response), 200);
+    free(response);
+    close(fd);
+    free(request);
     http_stop(server, 1000);
 }
 
@@ -875,6 +956,7 @@ int main(void)
         WITH(test_requests),
         WITH(test_refusals),
         WITH(test_framing),
+        WITH(test_odd_headers),
         WITH(test_large_heads),
         WITH(test_gzip_bodies),
         WITH(test_chunked_limit),
@@ -886,6 +968,7 @@ int main(void)
         WITH(test_gzip_answer),
         WITH(test_answers_from_other_threads),
         WITH(test_client_gone),
+        WITH(test_abandoned),
         WITH(test_answered_is_not_gone),
         WITH(test_events),
         WITH(test_slow_reader_is_dropped),
@@ -895,6 +978,7 @@ int main(void)
         WITH(test_many_idle_connections),
         cmocka_unit_test(test_limits_of_connections),
         cmocka_unit_test(test_body_budget),
+        cmocka_unit_test(test_body_reserve),
         cmocka_unit_test_setup_teardown(test_keys, start_with_keys, stop_with_keys),
         cmocka_unit_test(test_graceful_stop),
         cmocka_unit_test(test_stop_without_answer),
