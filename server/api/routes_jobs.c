@@ -130,6 +130,11 @@ static bool check_names(struct http_exchange *exchange)
                              name);
             return false;
         }
+        for (size_t k = 0; k < i; k++)
+            if (strcmp(exchange->query[k].name, name) == 0) {
+                http_reply_error(exchange, 400, "the query has %s twice", name);
+                return false;
+            }
     }
     return true;
 }

@@ -70,6 +70,9 @@ enum lm_status settings_check(const struct settings_draft *draft, struct lm_erro
     if (status == LM_OK)
         status = check_order(draft, "max_body_bytes", values->max_body_bytes, "max_bodies_bytes",
                              values->max_bodies_bytes, error);
+    if (status == LM_OK)
+        status = check_order(draft, "max_body_bytes", values->max_body_bytes, "max_store_bytes",
+                             values->max_store_bytes, error);
     return status;
 }
 

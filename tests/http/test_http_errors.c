@@ -370,6 +370,7 @@ static void wrong_ways(void **state)
          "cannot read a body of type text/plain; send application/json or "
          "application/octet-stream",
          NULL, "text/plain"},
+        {"/v1/jobs?limit=1&limit=2", NULL, 400, "the query has limit twice", NULL, NULL},
         {"/v1/jobs?limit=0", NULL, 400, "limit must be a whole number from 1 to 1000", NULL, NULL},
         {"/v1/jobs?state=done", NULL, 400,
          "the query has the unknown parameter \"state\"; there are status, limit and cursor", NULL,
@@ -417,12 +418,18 @@ static void wrong_ways(void **state)
                                       .json = json_object()});
     assert_problem(&answer, 400, "the body is not what its Content-Encoding says", NULL);
     answer_free(&answer);
-    answer = ask(*state, (struct ask){.path = PREDICT,
-                                      .headers = HEADERS("Request-Timeout: soon"),
-                                      .json = json_object()});
-    assert_problem(&answer, 400,
-                   "Request-Timeout must be a number of seconds above 0, at most 1000000", NULL);
-    answer_free(&answer);
+    static const char *const timeouts[] = {"Request-Timeout: soon", "Request-Timeout: 0x10",
+                                           "Request-Timeout: 0",    "Request-Timeout: -1",
+                                           "Request-Timeout: nan",  "Request-Timeout: 1000001"};
+    for (size_t i = 0; i < sizeof timeouts / sizeof timeouts[0]; i++) {
+        answer = ask(
+            *state,
+            (struct ask){.path = PREDICT, .headers = HEADERS(timeouts[i]), .json = json_object()});
+        assert_problem(&answer, 400,
+                       "Request-Timeout must be a number of seconds above 0, at most 1000000",
+                       NULL);
+        answer_free(&answer);
+    }
 }
 
 static void heads_above_limits(void **state)

@@ -268,6 +268,8 @@ static void options_that_need_others(void **state)
 
     expect_refused("--max-bodies-bytes=1m",
                    "max_body_bytes: 64m is above max_bodies_bytes, which is 1m");
+    expect_refused("--max-store-bytes=1m",
+                   "max_body_bytes: 64m is above max_store_bytes, which is 1m");
     expect_refused("--max-body-bytes=1k",
                    "max_small_body_bytes: 64k is above max_body_bytes, which is 1k");
 }
