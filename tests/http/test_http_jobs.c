@@ -487,14 +487,19 @@ static void disk_fails_meanwhile(void **state)
     (void)state;
     signal(SIGXFSZ, SIG_IGN);
     daemon_start(&daemon, FLAGS("--workers", "1"));
-    struct answer answer = post_async(&daemon, EXPLAIN, explanation(STAR, few(400), NULL), NULL);
+    struct answer answer = post_async(&daemon, EXPLAIN, explanation(STAR, few(1500), NULL), NULL);
     char *ending = accepted(&answer);
     answer = post_async(&daemon, EXPLAIN, explanation(STAR, few(40), NULL), NULL);
     char *starting = accepted(&answer);
     answer = await_job(&daemon, ending, "running");
     answer_free(&answer);
     limit_files(&daemon, 1);
-    sleep_ms(1500);
+    for (bool computed = false; !computed; sleep_ms(50)) {
+        answer = get_job(&daemon, ending, "");
+        computed = number_at(answer.json, "progress.done") >= few(1500);
+        answer_free(&answer);
+    }
+    sleep_ms(1000); /* both have been tried */
     answer = get_job(&daemon, starting, "");
     assert_text(answer.json, "status", "queued");
     answer_free(&answer);
