@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "http/problem.h"
+#include "obs/log.h"
 
 enum { RETRY_S = 1, STORE_RETRY_S = 5 };
 
@@ -64,10 +65,13 @@ void failure_of_queue(struct failure *out, const struct jobs_refusal *refusal,
 
 void failure_of_store(struct failure *out, const struct lm_error *error)
 {
-    bool ours = error->status == LM_INVALID || error->status == LM_LIMIT;
-    failure_set(out, error->status == LM_LIMIT ? 413 : ours ? 400 : 503, "%s", error->text);
-    if (!ours)
-        out->retry_after_s = STORE_RETRY_S;
+    if (error->status == LM_INVALID || error->status == LM_LIMIT) {
+        failure_set(out, error->status == LM_LIMIT ? 413 : 400, "%s", error->text);
+        return;
+    }
+    log_event(LOG_ERROR, "store_failed", log_text("error", error->text));
+    failure_set(out, 503, "the store of jobs cannot be used just now");
+    out->retry_after_s = STORE_RETRY_S;
 }
 
 static struct problem problem_of(const struct failure *failure, const struct problem_field *field)

@@ -27,7 +27,7 @@ void failure_of_running(struct failure *out, const struct codec_fault *fault,
 void failure_of_queue(struct failure *out, const struct jobs_refusal *refusal,
                       const struct lm_error *error);
 
-/* Of the store. */
+/* Of the store: what is the server's own trouble, with its paths, goes to the log. */
 void failure_of_store(struct failure *out, const struct lm_error *error);
 
 void failure_reply(struct http_exchange *exchange, const struct failure *failure);

@@ -70,7 +70,8 @@ static bool read_timeout(struct http_exchange *exchange, uint64_t *ms)
         return true;
     double seconds = strtod(text, &end);
     bool plain = strspn(text, "0123456789.") == strlen(text);
-    if (plain && end != text && *end == '\0' && isfinite(seconds) && seconds > 0 && seconds <= 1e6) {
+    if (plain && end != text && *end == '\0' && isfinite(seconds) && seconds > 0 &&
+        seconds <= 1e6) {
         *ms = (uint64_t)ceil(seconds * 1000);
         return true;
     }

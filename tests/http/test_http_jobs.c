@@ -460,7 +460,7 @@ static void disk_is_full(void **state)
         answer = post_async(&daemon, PREDICT, body_with(STAR, NULL, NULL), NULL);
         assert_true(answer.status == 202 || answer.status == 503);
     }
-    assert_status(&answer, 503);
+    assert_problem(&answer, 503, "the store of jobs cannot be used just now", NULL);
     assert_header(&answer, "Content-Type", "application/problem+json");
     assert_header(&answer, "Retry-After", "5");
     answer_free(&answer);
