@@ -135,7 +135,7 @@ $(DAEMON_TESTS): $(B)/%: %.c Makefile $(B)/liblayermask.a $(SERVER_OBJECTS) $(DA
 	    libcurl,$(DAEMON_OBJECTS))
 
 # Tests of the whole service, over sockets: they know the programs alone.
-HTTP_TEST_PACKAGES := jansson libcurl zlib nettle $(TEST_PACKAGES)
+HTTP_TEST_PACKAGES := jansson libcurl zlib nettle sqlite3 $(TEST_PACKAGES)
 $(HTTP_TESTS): $(B)/%: %.c Makefile $(B)/flags | $(PROGRAMS)
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -Wno-missing-prototypes -MMD -MP -MF $@.d -MT $@ \

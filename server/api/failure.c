@@ -28,17 +28,8 @@ static void set_field(struct failure *out, int status, const struct codec_fault 
 
 static int status_of(const struct codec_fault *fault, const struct lm_error *error)
 {
-    switch (error->status) {
-    case LM_INVALID: return fault && fault->malformed ? 400 : 422;
-    case LM_CORRUPT:
-    case LM_UNSUPPORTED: return 422;
-    case LM_LIMIT: return 413;
-    case LM_OK:
-    case LM_IO:
-    case LM_NOMEM:
-    case LM_CANCELLED: break;
-    }
-    return 503;
+    bool unusable = error->status == LM_INVALID && !(fault && fault->malformed);
+    return unusable ? 422 : problem_status(error->status);
 }
 
 void failure_of_reading(struct failure *out, const struct codec_fault *fault,

@@ -48,15 +48,21 @@ static struct entry *find_or_add(struct live *live, const char *id)
     return *place;
 }
 
+/* Closes the first of a list, and takes it out. */
+static void close_listener(struct listener **place)
+{
+    struct listener *listener = *place;
+    *place = listener->next;
+    http_stream_close(listener->exchange);
+    free(listener);
+}
+
 static void close_listeners(struct listener *listeners, const char *job)
 {
     while (listeners) {
-        struct listener *next = listeners->next;
         if (job)
             http_stream_send(listeners->exchange, "done", NULL, job);
-        http_stream_close(listeners->exchange);
-        free(listeners);
-        listeners = next;
+        close_listener(&listeners);
     }
 }
 
@@ -118,15 +124,12 @@ bool live_find(struct live *live, const char *id, uint64_t *number)
 /* Closes those that have gone: a job that waits for long has no progress to find them by. */
 static void sweep(struct entry *entry)
 {
-    struct listener **place = &entry->listeners, *listener;
-    while ((listener = *place)) {
-        if (http_stream_is_open(listener->exchange)) {
-            place = &listener->next;
-            continue;
-        }
-        *place = listener->next;
-        http_stream_close(listener->exchange);
-        free(listener);
+    struct listener **place = &entry->listeners;
+    while (*place) {
+        if (http_stream_is_open((*place)->exchange))
+            place = &(*place)->next;
+        else
+            close_listener(place);
     }
 }
 
@@ -158,14 +161,10 @@ void live_progress(struct live *live, const char *id, uint32_t done, uint32_t to
     struct entry *entry = *place_of(live, id);
     struct listener **place = entry ? &entry->listeners : NULL;
     while (place && *place) {
-        struct listener *listener = *place;
-        if (http_stream_send(listener->exchange, "progress", NULL, data)) {
-            place = &listener->next;
-            continue;
-        }
-        *place = listener->next;
-        http_stream_close(listener->exchange);
-        free(listener);
+        if (http_stream_send((*place)->exchange, "progress", NULL, data))
+            place = &(*place)->next;
+        else
+            close_listener(place);
     }
     pthread_mutex_unlock(&live->lock);
 }

@@ -8,7 +8,7 @@
 #include "api/v2_answers.h"
 #include "codec/answer.h"
 #include "codec/policy.h"
-#include "http/utf8.h"
+#include "obs/plain_text.h"
 
 char *model_answers_text(json_t *value)
 {
@@ -132,7 +132,7 @@ json_t *model_answers_reason_string(const char *reason)
     char text[sizeof((struct lm_error *)0)->text];
     snprintf(text, sizeof text, "%s", reason);
     for (size_t i = 0, left = strlen(text), n; left > 0; i += n, left -= n) {
-        n = utf8_length(text + i, left);
+        n = text_character(text + i, left);
         if (n == 0) {
             text[i] = '?';
             n = 1;

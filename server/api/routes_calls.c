@@ -37,7 +37,7 @@ const struct model_entry *route_model_entry(struct http_exchange *exchange, stru
     if (entry)
         return entry;
     struct model_status status;
-    if (!route_model_status(api, name, &status))
+    if (!registry_look(api->options.registry, name, &status))
         http_reply_error(exchange, 404,
                          "there is no model called \"%.100s\"; GET /v1/models lists them", name);
     else if (status.state == MODEL_LOADING || status.state == MODEL_READY) /* since just now */
@@ -91,6 +91,20 @@ bool route_deadline(struct http_exchange *exchange, struct api *api, uint64_t *d
     return true;
 }
 
+struct serving *route_serving(struct http_exchange *exchange, struct api *api,
+                              const struct call_kind *kind, const struct model_entry *entry,
+                              uint64_t deadline_ns)
+{
+    struct serving *serving = entry ? serving_new(api, kind, entry) : NULL;
+    if (serving) {
+        serving->exchange = exchange;
+        serving->deadline_ns = deadline_ns;
+    } else if (entry) {
+        http_reply_error(exchange, 503, "out of memory");
+    }
+    return serving;
+}
+
 /* Everything that can be said without looking at the body. */
 static bool check_head(struct http_exchange *exchange, struct api *api,
                        const struct call_kind *kind, unsigned *wants)
@@ -113,18 +127,12 @@ static void serve(struct http_exchange *exchange, struct api *api, const struct 
     if (!check_head(exchange, api, kind, &wants) || !route_deadline(exchange, api, &deadline_ns))
         return;
     const struct model_entry *entry = route_model_entry(exchange, api);
-    struct serving *serving = entry ? serving_new(api, kind, entry) : NULL;
-    if (!entry)
+    struct serving *serving = route_serving(exchange, api, kind, entry, deadline_ns);
+    if (!serving)
         return;
-    if (!serving) {
-        http_reply_error(exchange, 503, "out of memory");
-        return;
-    }
     const char *type = http_header(exchange, "Content-Type");
-    serving->exchange = exchange;
     serving->is_async = negotiate_prefer(http_header(exchange, "Prefer")).respond_async;
     serving->wants = serving->is_async ? kind->forms & (CALL_JSON | CALL_PNG) : wants;
-    serving->deadline_ns = deadline_ns;
     serving->content = (struct content){
         .type = type ? type : "",
         .query = exchange->query_text,

@@ -1,4 +1,4 @@
-/* Models: their list and what is known of each; the registry's part of what routes share. */
+/* Models: their list and what is known of each. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -6,22 +6,6 @@
 
 #include "api/model_answers.h"
 #include "api/routes_room.h"
-
-bool route_model_status(struct api *api, const char *name, struct model_status *out)
-{
-    struct model_status *all = NULL;
-    size_t count = 0;
-    bool found = false;
-    if (registry_list(api->options.registry, &all, &count, NULL) != LM_OK)
-        return false;
-    for (size_t i = 0; i < count && !found; i++)
-        if (strcmp(all[i].name, name) == 0) {
-            *out = all[i];
-            found = true;
-        }
-    free(all);
-    return found;
-}
 
 void route_later(struct http_exchange *exchange, struct api *api, struct intake *intake,
                  void (*run)(struct intake_task *task))
@@ -56,7 +40,7 @@ void route_model(struct http_exchange *exchange, void *context)
     struct model_status status;
     if (entry)
         http_reply_json(exchange, 200, model_answers_ready(entry));
-    else if (route_model_status(api, name, &status))
+    else if (registry_look(api->options.registry, name, &status))
         http_reply_json(exchange, 503, model_answers_not_ready(&status));
     else
         route_model_entry(exchange, api);

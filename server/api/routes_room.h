@@ -19,8 +19,10 @@ bool route_is_open(struct http_exchange *exchange, struct api *api);
 /* When a direct call has to be done, from Request-Timeout and compute_deadline; 0: any time. */
 bool route_deadline(struct http_exchange *exchange, struct api *api, uint64_t *deadline_ns);
 
-/* The line of one model; false: there is none (or no memory). */
-bool route_model_status(struct api *api, const char *name, struct model_status *out);
+/* A direct call of that model, whose reference it takes over (NULL: already answered): else 503. */
+struct serving *route_serving(struct http_exchange *exchange, struct api *api,
+                              const struct call_kind *kind, const struct model_entry *entry,
+                              uint64_t deadline_ns);
 
 /* Work on a thread of an intake that ends with an answer. */
 struct route_task {

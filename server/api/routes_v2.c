@@ -105,18 +105,12 @@ void route_v2_infer(struct http_exchange *exchange, void *context)
         !read_json_size(exchange, &json_size) || !route_deadline(exchange, api, &deadline_ns))
         return;
     const struct model_entry *entry = find_version(exchange, api);
-    struct serving *serving = entry ? serving_new(api, &call_infer, entry) : NULL;
-    if (!entry)
+    struct serving *serving = route_serving(exchange, api, &call_infer, entry, deadline_ns);
+    if (!serving)
         return;
-    if (!serving) {
-        http_reply_error(exchange, 503, "out of memory");
-        return;
-    }
-    serving->exchange = exchange;
     serving->is_infer = true;
     serving->json_size = json_size;
     serving->wants = CALL_JSON | CALL_BINARY;
-    serving->deadline_ns = deadline_ns;
     serving->content = (struct content){
         .type = "", .query = "", .body = exchange->body, .size = exchange->body_size};
     serving_begin(serving);

@@ -8,7 +8,6 @@
 #include <nettle/sha2.h>
 
 #include "api/job_answer.h"
-#include "api/routes_room.h"
 #include "api/serving.h"
 #include "layermask/image.h"
 #include "obs/log.h"
@@ -503,7 +502,7 @@ static void recover_queued(struct api *api, const struct store_job *job)
         model_entry_release(entry);
     } else if (entry) {
         recover_on(api, job, entry);
-    } else if (route_model_status(api, job->model, &model)) {
+    } else if (registry_look(api->options.registry, job->model, &model)) {
         strays_add(api->strays, job->id); /* it may be loaded yet */
     } else {
         failure_set(&failure, 404, "the model %s is not there any more", job->model);

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "http/utf8.h"
+#include "obs/plain_text.h"
 
 const char *problem_title(int status)
 {
@@ -54,7 +54,7 @@ static void put_string(FILE *stream, const char *text)
     size_t left = strlen(text);
     putc('"', stream);
     while (left > 0) {
-        size_t n = utf8_length(text, left);
+        size_t n = text_character(text, left);
         unsigned char c = (unsigned char)*text;
         if (n == 0)
             putc('?', stream);

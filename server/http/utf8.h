@@ -5,9 +5,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Bytes (1 to 4) of the character that starts at text; 0 when it is not UTF-8. */
-size_t utf8_length(const char *text, size_t left);
-
 /* Well-formed, and without control characters (below 0x20, 0x7f). */
 bool utf8_is_plain(const char *text, size_t length);
 

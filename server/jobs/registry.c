@@ -450,6 +450,16 @@ const struct model_entry *registry_find(struct registry *registry, const char *n
     return entry;
 }
 
+bool registry_look(struct registry *registry, const char *name, struct model_status *out)
+{
+    pthread_mutex_lock(&registry->lock);
+    const struct slot *slot = find_slot(registry, name);
+    if (slot)
+        *out = slot->status;
+    pthread_mutex_unlock(&registry->lock);
+    return slot;
+}
+
 enum lm_status registry_list(struct registry *registry, struct model_status **out, size_t *count,
                              struct lm_error *error)
 {

@@ -10,7 +10,7 @@
  * An entry never changes.  A reload that finds other files makes a new entry and forgets the old
  * one, which goes away with the last job that uses it.
  *
- * Threads: all but registry_free from anywhere.  registry_find, registry_list and
+ * Threads: all but registry_free from anywhere.  registry_find, registry_look, registry_list and
  * model_entry_release never wait for a model to load; reload, load and unload wait for each other.
  */
 #ifndef JOBS_REGISTRY_H
@@ -92,6 +92,9 @@ enum lm_status registry_unload(struct registry *registry, const char *name, stru
 const struct model_entry *registry_find(struct registry *registry, const char *name);
 const struct model_entry *model_entry_keep(const struct model_entry *entry); /* one more */
 void model_entry_release(const struct model_entry *entry);                   /* NULL is fine */
+
+/* The line of one model; false, with *out untouched: there is none of that name. */
+bool registry_look(struct registry *registry, const char *name, struct model_status *out);
 
 /* All models by name: *out is malloc'ed.  Errors: LM_NOMEM. */
 enum lm_status registry_list(struct registry *registry, struct model_status **out, size_t *count,

@@ -4,6 +4,8 @@
 
 #include <pthread.h>
 
+#include <sqlite3.h>
+
 #define STAR EXAMPLES "star.png"
 enum { JOBS = 30, KILLS = 4 };
 
@@ -241,6 +243,39 @@ static void model_comes_back(void **state)
     daemon_clean(&daemon);
 }
 
+static void set_attempts(const struct daemon *daemon, int attempts)
+{
+    sqlite3 *file = NULL;
+    char path[200], sql[80];
+    snprintf(path, sizeof path, "%s/jobs.db", daemon->folder);
+    snprintf(sql, sizeof sql, "UPDATE job SET attempts = %d", attempts);
+    assert_int_equal(sqlite3_open_v2(path, &file, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(file, sql, NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_changes(file), 1);
+    sqlite3_close(file);
+}
+
+/* A job that has taken the process down 25 times is not begun again. */
+static void poison(void **state)
+{
+    struct daemon daemon = {0};
+    (void)state;
+    daemon_start(&daemon, FLAGS("--workers", "1"));
+    struct answer answer = post_async(&daemon, EXPLAIN, explanation(STAR, 5000, NULL), NULL);
+    char *id = accepted(&answer);
+    daemon_kill(&daemon);
+    set_attempts(&daemon, 25);
+    daemon_start(&daemon, FLAGS("--workers", "1"));
+    answer = await_job(&daemon, id, "failed");
+    assert_near(number_at(answer.json, "error.status"), 500, 0);
+    assert_text(answer.json, "error.detail",
+                "the server went down 25 times while this job was running");
+    answer_free(&answer);
+    free(id);
+    assert_int_equal(daemon_stop(&daemon), 0);
+    daemon_clean(&daemon);
+}
+
 /* A job whose model has gone meanwhile fails, and says why. */
 static void model_has_gone(void **state)
 {
@@ -271,6 +306,7 @@ int main(void)
         cmocka_unit_test(states_survive),
         cmocka_unit_test(events_after_a_restart),
         cmocka_unit_test(model_comes_back),
+        cmocka_unit_test(poison),
         cmocka_unit_test(model_has_gone),
     };
     curl_global_init(CURL_GLOBAL_DEFAULT);

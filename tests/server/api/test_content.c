@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "api/content.h"
+#include "config/settings.h"
 
 static struct request request;
 static struct codec_fault fault;
@@ -153,6 +154,27 @@ static enum lm_status read_infer(const char *body, size_t json_size)
                               &error);
 }
 
+/* What the codec takes without a daemon are the daemon's defaults. */
+static void test_default_limits(void **state)
+{
+    (void)state;
+    char program[] = "layermaskd", home[] = "HOME=/nowhere";
+    char *const argv[] = {program, NULL}, *const envp[] = {home, NULL};
+    struct settings settings;
+    enum settings_action action;
+    const struct request_limits *limits = &request_default_limits;
+    assert_int_equal(settings_load(1, argv, envp, &settings, &action, NULL), LM_OK);
+    assert_int_equal(limits->image_bytes, settings.max_image_bytes);
+    assert_int_equal(limits->pixels, settings.max_pixels);
+    assert_int_equal(limits->instances, settings.max_instances);
+    assert_int_equal(limits->masks, settings.max_masks);
+    assert_int_equal(limits->samples, settings.max_samples);
+    assert_int_equal(limits->segments, settings.max_segments);
+    assert_int_equal(limits->regions, settings.max_regions);
+    assert_int_equal(limits->json_depth, settings.max_json_depth);
+    settings_free(&settings);
+}
+
 static void test_infer(void **state)
 {
     (void)state;
@@ -180,6 +202,7 @@ int main(void)
         cmocka_unit_test_teardown(test_form, forget),
         cmocka_unit_test_teardown(test_bad_forms, forget),
         cmocka_unit_test_teardown(test_infer, forget),
+        cmocka_unit_test(test_default_limits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
