@@ -337,6 +337,7 @@ static void row_op(enum pointwise op, float *target, const float *a, size_t rows
 const struct kernels KERNELS_TABLE = {
     .name = KERNELS_NAME,
     .lanes = LANES,
+    .panel = PANEL,
     .multiply = multiply,
     .gather = gather,
     .depthwise = depthwise,

@@ -88,11 +88,12 @@ struct product {
     size_t target_stride;
 };
 
-enum { KERNELS_SLACK = 32 };
+enum { KERNELS_SLACK = 64 };
 
 struct kernels {
     const char *name;
     uint32_t lanes; /* floats of a vector */
+    uint32_t panel; /* vectors of a full panel of packed weights */
 
     void (*multiply)(const struct product *product, size_t rows);
 
@@ -133,7 +134,7 @@ struct kernels {
 };
 
 /* Floats that a matrix of depth x columns takes when packed for this table, and its packing from
- * row-major order: panels of two vectors of columns (a last one of one vector if that is enough),
+ * row-major order: panels of `panel` vectors of columns (a last one of fewer if they are enough),
  * in each the rows one after the other, zeros beyond the columns. */
 size_t kernels_packed_floats(const struct kernels *kernels, size_t depth, uint32_t columns);
 void kernels_pack(const struct kernels *kernels, const float *matrix, size_t depth,

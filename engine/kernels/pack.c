@@ -3,7 +3,8 @@
 
 static uint32_t panel_width(const struct kernels *kernels, uint32_t left)
 {
-    return left > kernels->lanes ? 2 * kernels->lanes : kernels->lanes;
+    uint32_t vectors = (left + kernels->lanes - 1) / kernels->lanes;
+    return (vectors < kernels->panel ? vectors : kernels->panel) * kernels->lanes;
 }
 
 size_t kernels_packed_floats(const struct kernels *kernels, size_t depth, uint32_t columns)

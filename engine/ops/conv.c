@@ -17,7 +17,7 @@ enum {
     BLOCK_FLOATS = 1 << 16,
     MIN_ROWS = 48,
     MAX_ROWS = 240,
-    TILE_MULTIPLE = 12,
+    TILE_MULTIPLE = 24, /* of all tiles' rows */
     GATHER_BELOW = 16
 };
 
