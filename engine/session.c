@@ -2,11 +2,11 @@
 #include "layermask/session.h"
 
 #include <string.h>
-#include <time.h>
 
 #include "base/memory.h"
 #include "graph/run.h"
 #include "model_room.h"
+#include "session_profile.h"
 
 enum { MAX_BATCH = 256, MAX_THREADS = 256 };
 
@@ -16,8 +16,7 @@ struct lm_session {
     struct run run;
     uint8_t *memory; /* everything that the run's pointers point into */
     size_t bytes;
-    bool profiled;
-    uint64_t *nanoseconds, *macs; /* of each step */
+    struct profile profile;
 };
 
 /* Hands out pieces of one block; with base NULL it only counts. */
@@ -145,11 +144,9 @@ enum lm_status lm_session_create(const struct lm_model *model, uint32_t max_batc
                        (unsigned long long)model->graph.limits.max_bytes);
     struct lm_session *session = array_zalloc(1, sizeof *session);
     uint8_t *memory = aligned_bytes((size_t)bytes);
-    uint64_t *profile = array_zalloc(2 * model->graph.n_steps, sizeof *profile);
-    if (!session || !memory || !profile) {
+    if (!session || !memory || !profile_create(model, &session->profile)) {
         free(session);
         free(memory);
-        free(profile);
         return lm_fail(error, LM_NOMEM, "out of memory for a session of %llu bytes",
                        (unsigned long long)bytes);
     }
@@ -159,8 +156,6 @@ enum lm_status lm_session_create(const struct lm_model *model, uint32_t max_batc
     session->max_batch = max_batch;
     session->threads = threads;
     session->memory = memory;
-    session->nanoseconds = profile;
-    session->macs = profile + model->graph.n_steps;
     session->run.graph = &model->graph;
     session->run.plan = &model->plan;
     session->run.kernels = model->kernels;
@@ -175,7 +170,7 @@ void lm_session_free(struct lm_session *session)
     if (!session)
         return;
     free(session->memory);
-    free(session->nanoseconds);
+    profile_free(&session->profile);
     free(session);
 }
 
@@ -235,25 +230,16 @@ static void read_inputs(struct run *run, const float *const *inputs)
         }
 }
 
-static uint64_t nanoseconds_now(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 static void execute(struct lm_session *session)
 {
     struct run *run = &session->run;
     for (size_t i = 0; i < run->graph->n_steps; i++) {
         const struct step *step = &run->graph->steps[i];
-        uint64_t start = session->profiled ? nanoseconds_now() : 0;
-        uint64_t macs = run->stats.macs_needed;
+        struct lm_run_stats before = run->stats;
+        uint64_t start_ns = profile_now(&session->profile);
+        run->kernel = NULL;
         step->kind->execute(run, step);
-        if (session->profiled) {
-            session->nanoseconds[i] += nanoseconds_now() - start;
-            session->macs[i] += run->stats.macs_needed - macs;
-        }
+        profile_step(&session->profile, run, i, start_ns, &before);
     }
 }
 
@@ -271,9 +257,13 @@ enum lm_status lm_session_run(struct lm_session *session, uint32_t n, const floa
     run->masks = visible;
     run->pool = pool;
     run->stats = (struct lm_run_stats){.macs_plain = info.macs * n};
+    uint64_t start_ns = profile_now(&session->profile);
     read_masks(run, visible);
     run_plan_masks(run);
+    uint64_t planned_ns = profile_now(&session->profile);
     read_inputs(run, inputs);
+    profile_run(&session->profile, n, planned_ns - start_ns,
+                profile_now(&session->profile) - planned_ns);
     execute(session);
     memcpy(logits, run->states[run->graph->output].rows, n * (size_t)info.classes * sizeof *logits);
     return LM_OK;
@@ -286,16 +276,11 @@ void lm_session_stats(const struct lm_session *session, struct lm_run_stats *out
 
 void lm_session_profile(struct lm_session *session, int enable)
 {
-    session->profiled = enable != 0;
-    memset(session->nanoseconds, 0, 2 * session->model->graph.n_steps * sizeof(uint64_t));
+    profile_reset(&session->profile, session->model->graph.n_steps, enable != 0);
 }
 
-void lm_session_profile_read(const struct lm_session *session, uint64_t *nanoseconds,
-                             uint64_t *macs)
+void lm_session_profile_read(const struct lm_session *session, struct lm_profile *out,
+                             struct lm_step_profile *steps)
 {
-    size_t bytes = session->model->graph.n_steps * sizeof(uint64_t);
-    if (nanoseconds)
-        memcpy(nanoseconds, session->nanoseconds, bytes);
-    if (macs)
-        memcpy(macs, session->macs, bytes);
+    profile_read(&session->profile, session->model, out, steps);
 }

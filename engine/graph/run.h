@@ -55,6 +55,7 @@ struct run {
     uint8_t *scratch;  /* of the threads, plan->scratch bytes each */
     const struct lm_parallel *pool;
     struct lm_run_stats stats;
+    const char *kernel; /* of the step that runs, for people; NULL: its kind says it all */
 };
 
 static inline uint8_t *value_visible(const struct run *run, uint32_t value, uint32_t sample)

@@ -257,6 +257,9 @@ static void conv_execute(struct run *run, const struct step *step)
     prepare(run, step);
     struct run_task task = {run, step, conv_block};
     run_blocks(&task, (uint32_t)((rows + most - 1) / most));
+    run->kernel = conv->depthwise     ? "depthwise"
+                  : is_gathered(conv) ? "gathered product"
+                                      : "product";
     uint64_t in_group = conv->in_channels / conv->groups;
     run->stats.macs_needed += rows * taps * in_group * conv->out_channels;
     run->stats.macs_done +=

@@ -66,12 +66,31 @@ struct lm_run_stats {
 
 void lm_session_stats(const struct lm_session *session, struct lm_run_stats *out);
 
-/* Time of each step of the plan, summed over runs since the last reset: nanoseconds, and needed
- * multiply-adds; arrays of info.layers entries, or NULL.  Off until enabled: it costs a clock
- * reading a step. */
+/* Where the time went, summed over the runs since profiling was turned on. */
+struct lm_profile {
+    uint64_t runs, images;
+    uint64_t planning_ns; /* which sites each step needs */
+    uint64_t reading_ns;  /* of the inputs */
+};
+
+/* One step of the plan, summed over the same runs.  Rows are of its output, one for each site of
+ * each image.  bytes is the least that it must move: reached rows of its inputs and all of its
+ * output once, its weights once a run. */
+struct lm_step_profile {
+    const char *name, *kind; /* as in struct lm_layer_info; belong to the model */
+    const char *kernel;      /* what did the last run's work: "product", "depthwise", ... */
+    uint64_t time_ns;
+    uint64_t rows, rows_plain; /* computed; if all had been visible */
+    uint64_t macs_needed, macs_done;
+    uint64_t bytes;
+};
+
+/* Turns profiling on or off, and all sums to 0.  It costs a clock reading a step. */
 void lm_session_profile(struct lm_session *session, int enable);
-void lm_session_profile_read(const struct lm_session *session, uint64_t *nanoseconds,
-                             uint64_t *macs);
+
+/* steps: info.layers entries, or NULL. */
+void lm_session_profile_read(const struct lm_session *session, struct lm_profile *out,
+                             struct lm_step_profile *steps);
 
 /* What one thread of this machine reaches in plain single-precision matrix products (OpenBLAS,
  * 768 x 768), GFLOP/s: the best of the products run in about `seconds`. */

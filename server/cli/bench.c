@@ -22,8 +22,10 @@ static int read_arguments(int argc, char **argv, struct arguments *arguments)
         ROW_TEXT("model", 'm', "DIR", "model folder, or an .onnx file", &arguments->model),
         ROW_COUNT("samples", 'n', "N", "how many masked pictures (default 200)", &run->samples, 1,
                   1000000),
-        ROW_COUNT("batch", 0, "B", "pictures that run together (default 4)", &run->batch, 1,
-                  BATCHES_MAX_SIZE),
+        ROW_COUNT("batch", 0, "B",
+                  "pictures that run together on one thread (default 4); 1: one at a time,\n"
+                  "on all threads, as predict does",
+                  &run->batch, 1, BATCHES_MAX_SIZE),
         ROW_COUNT("threads", 't', "T", "default: the machine's processors", &run->threads, 1,
                   POOL_MAX_THREADS),
         ROW_REAL("hidden", 0, "F", "share of the segments that are hidden (default 0.5)",
@@ -32,7 +34,8 @@ static int read_arguments(int argc, char **argv, struct arguments *arguments)
                  &arguments->segments),
         ROW_SEED("seed", 0, "S", "of the masks (default 0)", &run->seed),
         ROW_FLAG("plain", 0, "no masks: ordinary inference", &run->plain),
-        ROW_FLAG("layers", 0, "time of each layer, too", &arguments->layers),
+        ROW_FLAG("layers", 0, "each layer's work and time against this machine's ceilings, too",
+                 &arguments->layers),
         ROW_TEXT("policy", 0, "P",
                  "masking policy: default, authors-squeezenet, authors-densenet,\n"
                  "or concat=...,exposed=...,average_pool=...,global_pool=...",

@@ -5,6 +5,7 @@
 
 #include <jansson.h>
 
+#include "cli/bench_layers.h"
 #include "cli/common.h"
 
 struct figures {
@@ -28,35 +29,16 @@ static struct figures derive(const struct bench_options *options, const struct b
     };
 }
 
-static json_t *layer_object(const struct lm_model *model, const struct bench_options *options,
-                            const struct bench_result *result, uint32_t index)
-{
-    struct lm_layer_info layer;
-    lm_model_layer(model, index, &layer);
-    return json_pack("{s:s, s:s, s:s, s:f, s:f}", "name", layer.name, "kind", layer.kind, "shape",
-                     layer.shape, "ms_per_sample",
-                     (double)result->layer_ns[index] / 1e6 / options->samples, "gflops_needed",
-                     2 * (double)result->layer_macs[index] / options->samples / 1e9);
-}
-
-static int add_layers(const struct lm_model *model, const struct bench_options *options,
-                      const struct bench_result *result, json_t *object)
-{
-    json_t *layers = json_array();
-    int failed = !layers;
-    for (uint32_t i = 0; i < result->layers && !failed; i++)
-        failed = json_array_append_new(layers, layer_object(model, options, result, i));
-    return json_object_set_new(object, "layers", layers) | failed;
-}
-
 enum lm_status bench_print_json(const struct model_dir *dir, const struct lm_model *model,
                                 const struct bench_options *options,
                                 const struct bench_result *result, struct lm_error *error)
 {
     struct figures figures = derive(options, result);
+    struct lm_model_info info;
+    lm_model_info(model, &info);
     json_t *object = json_pack(
         "{s:s, s:s, s:f, s:f, s:I, s:I, s:I, s:b, s:s, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f, "
-        "s:I}",
+        "s:I, s:I}",
         "model_name", dir->name, "model_version", dir->version, "ms_per_sample",
         figures.ms_per_sample, "images_per_s", figures.images_per_s, "samples",
         (json_int_t)options->samples, "threads", (json_int_t)options->threads, "batch",
@@ -65,9 +47,10 @@ enum lm_status bench_print_json(const struct model_dir *dir, const struct lm_mod
         "hidden", options->plain ? 0.0 : options->hidden, "hidden_pixels", result->hidden_pixels,
         "active_share", figures.active_share, "gflops_needed", figures.gflops_needed,
         "gflops_per_s", figures.gflops_per_s, "sgemm_gflops_per_s", result->sgemm_gflops,
-        "wasted_share", figures.waste, "peak_rss_bytes", (json_int_t)result->peak_rss_bytes);
+        "wasted_share", figures.waste, "peak_rss_bytes", (json_int_t)result->peak_rss_bytes,
+        "weight_bytes", (json_int_t)info.weight_bytes);
     enum lm_status status = LM_OK;
-    if (!object || (result->layer_ns && add_layers(model, options, result, object)))
+    if (!object || (result->steps && bench_layers_json(model, options, result, object)))
         status = lm_fail(error, LM_NOMEM, "out of memory for the report");
     if (status == LM_OK)
         status = common_write_json("-", object, JSON_COMPACT | JSON_REAL_PRECISION(6), error);
@@ -75,30 +58,15 @@ enum lm_status bench_print_json(const struct model_dir *dir, const struct lm_mod
     return status;
 }
 
-static void print_layers(const struct lm_model *model, const struct bench_options *options,
-                         const struct bench_result *result)
-{
-    uint64_t total = 0;
-    for (uint32_t i = 0; i < result->layers; i++)
-        total += result->layer_ns[i];
-    printf("\n  ms/sample  share  GFLOP/s  layer\n");
-    for (uint32_t i = 0; i < result->layers; i++) {
-        struct lm_layer_info layer;
-        double ns = (double)result->layer_ns[i];
-        lm_model_layer(model, i, &layer);
-        printf("  %9.4f  %4.1f%%  %7.1f  %s %s %s %.40s\n", ns / 1e6 / options->samples,
-               total ? 100 * ns / (double)total : 0,
-               ns > 0 ? 2 * (double)result->layer_macs[i] / ns : 0, layer.kind, layer.shape,
-               layer.detail, layer.name);
-    }
-}
-
 void bench_print_text(const struct model_dir *dir, const struct lm_model *model,
                       const struct bench_options *options, const struct bench_result *result)
 {
     struct figures figures = derive(options, result);
-    printf("%s, %u samples in micro-batches of %u on %u threads", dir->name, options->samples,
-           options->batch, options->threads);
+    printf("%s, %u samples %s", dir->name, options->samples,
+           options->batch > 1 ? "in micro-batches" : "one at a time");
+    if (options->batch > 1)
+        printf(" of %u", options->batch);
+    printf(" on %u threads", options->threads);
     if (options->plain)
         printf(", nothing hidden\n");
     else
@@ -111,6 +79,6 @@ void bench_print_text(const struct model_dir *dir, const struct lm_model *model,
            result->sgemm_gflops > 0 ? 100 * figures.gflops_per_s / result->sgemm_gflops : 0,
            result->sgemm_gflops);
     printf("  %.1f MB peak memory\n", (double)result->peak_rss_bytes / 1e6);
-    if (result->layer_ns)
-        print_layers(model, options, result);
+    if (result->steps)
+        bench_layers_print(model, options, result);
 }

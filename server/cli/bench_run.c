@@ -1,98 +1,39 @@
-/* The measurement of `layermask bench`.  The picture is synthetic: a network's speed depends on
- * which pixels are visible, not on what they show (SLIC alone looks at them, so there are colours
- * to follow).  Each sample hides the same number of segments, drawn anew. */
+/* The measurement of `layermask bench`: an explanation's way through the engine, with the clock. */
 #include "cli/bench_run.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 
+#include "cli/bench_draw.h"
+#include "cli/bench_machine.h"
 #include "cli/progress.h"
 #include "codec/clock.h"
 #include "codec/sample_inputs.h"
-#include "layermask/session.h"
 
-#define SGEMM_SECONDS 0.3
+static const struct masking layer_masking = {.kind = MASKING_LAYER};
 
 /* What the callbacks see. */
 struct bench {
-    struct batches *batches;
+    struct batches *batches; /* or, for a batch of 1: */
+    struct pool *pool;
+    struct runner *lone;
     struct sample_inputs *inputs;
     bool plain;
     const float *planes;
-    uint32_t segments;
+    const struct lm_segments *labels;
     const uint8_t *z;            /* samples x segments */
-    struct lm_run_stats *totals; /* one for each thread */
+    struct lm_run_stats *totals; /* one for each session */
 };
 
-/* Coloured waves, of some structure at every scale. */
-static enum lm_status draw_picture(const struct model_dir *dir, struct picture_input *out,
-                                   struct lm_error *error)
+uint32_t bench_sessions(const struct bench_options *options)
 {
-    const struct lm_preprocess *preprocess = &dir->about.preprocess;
-    struct lm_image picture = {0};
-    enum lm_status status = lm_image_create(preprocess->width, preprocess->height, &picture, error);
-    if (status != LM_OK)
-        return status;
-    uint8_t *value = picture.rgb;
-    for (uint32_t y = 0; y < picture.height; y++)
-        for (uint32_t x = 0; x < picture.width; x++)
-            for (uint32_t channel = 0; channel < 3; channel++) {
-                double wave = sin(0.05 * (channel + 1) * x) + cos(0.07 * (3 - channel) * y) +
-                              sin(0.4 * x + 0.3 * y);
-                *value++ = (uint8_t)(128 + 40 * wave);
-            }
-    status = picture_input_prepare(&picture, preprocess, out, error);
-    lm_image_free(&picture);
-    return status;
+    return options->batch > 1 ? options->threads : 1;
 }
 
-/* splitmix64 (Vigna): good enough to shuffle segments, the same on every machine. */
-static uint64_t next_random(uint64_t *state)
+static struct lm_session *session_of(const struct bench *bench, uint32_t index)
 {
-    uint64_t z = *state += 0x9e3779b97f4a7c15u;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
-}
-
-/* Hides exactly `hidden` segments of one sample: selection sampling. */
-static void draw_sample(uint32_t segments, uint32_t hidden, uint64_t *state, uint8_t *z)
-{
-    uint32_t left = hidden;
-    for (uint32_t s = 0; s < segments; s++) {
-        bool hide = next_random(state) % (segments - s) < left;
-        z[s] = !hide;
-        left -= hide;
-    }
-}
-
-static uint8_t *draw_samples(const struct bench_options *options, uint32_t segments)
-{
-    uint8_t *z = calloc(options->samples, segments);
-    uint32_t hidden = options->plain ? 0 : (uint32_t)lround(options->hidden * segments);
-    uint64_t state = options->seed;
-    for (uint32_t i = 0; z && i < options->samples; i++)
-        draw_sample(segments, hidden, &state, z + (size_t)i * segments);
-    return z;
-}
-
-/* Share of pixels that the samples hide. */
-static double hidden_share(const struct lm_segments *segments, const uint8_t *z, uint32_t samples)
-{
-    size_t pixels = (size_t)segments->width * segments->height;
-    uint64_t *hidden_in = calloc(segments->count, sizeof *hidden_in); /* samples, by segment */
-    double sum = 0;
-    if (!hidden_in)
-        return 0;
-    for (uint32_t i = 0; i < samples; i++)
-        for (uint32_t s = 0; s < segments->count; s++)
-            hidden_in[s] += !*z++;
-    for (size_t i = 0; i < pixels; i++)
-        sum += (double)hidden_in[segments->labels[i]];
-    free(hidden_in);
-    return sum / ((double)pixels * samples);
+    return bench->lone ? runner_session(bench->lone) : batches_session(bench->batches, index);
 }
 
 static enum lm_status fill(void *context, uint32_t index, uint32_t thread, uint32_t slot,
@@ -104,8 +45,8 @@ static enum lm_status fill(void *context, uint32_t index, uint32_t thread, uint3
     *planes = bench->planes;
     *visible = NULL;
     if (!bench->plain)
-        sample_inputs_fill(bench->inputs, bench->z + (size_t)index * bench->segments, thread, slot,
-                           planes, visible);
+        sample_inputs_fill(bench->inputs, bench->z + (size_t)index * bench->labels->count, thread,
+                           slot, planes, visible);
     return LM_OK;
 }
 
@@ -115,94 +56,128 @@ static enum lm_status take(void *context, uint32_t first, uint32_t n, const floa
     struct bench *bench = context;
     struct lm_run_stats stats, *total = &bench->totals[thread];
     (void)first, (void)n, (void)logits, (void)error;
-    lm_session_stats(batches_session(bench->batches, thread), &stats);
+    lm_session_stats(session_of(bench, thread), &stats);
     total->macs_needed += stats.macs_needed;
     total->macs_done += stats.macs_done;
     total->macs_plain += stats.macs_plain;
     return LM_OK;
 }
 
-static void set_profile(struct batches *batches, bool on)
+/* One picture after the other. */
+static enum lm_status run_alone(struct bench *bench, const struct batches_work *work,
+                                struct lm_error *error)
 {
-    for (uint32_t i = 0; i < batches_threads(batches); i++)
-        lm_session_profile(batches_session(batches, i), on);
+    enum lm_status status = LM_OK;
+    for (uint32_t i = 0; i < work->count && status == LM_OK; i++) {
+        status = runner_take_batch(bench->lone, work, i, 0, error);
+        if (work->progress)
+            work->progress(work->progress_context, i + 1, work->count);
+    }
+    return status;
+}
+
+static enum lm_status run_all(struct bench *bench, const struct batches_work *work,
+                              struct lm_error *error)
+{
+    return bench->lone ? run_alone(bench, work, error) : batches_run(bench->batches, work, error);
+}
+
+/* On the negative of the picture, so that nothing is known yet about the picture itself. */
+static enum lm_status warm_up(struct bench *bench, const struct lm_preprocess *preprocess,
+                              const struct bench_options *options, struct lm_error *error)
+{
+    size_t numbers = (size_t)3 * preprocess->height * preprocess->width;
+    float *negative = malloc(numbers * sizeof *negative);
+    if (!negative)
+        return lm_fail(error, LM_NOMEM, "out of memory for a second picture");
+    for (size_t i = 0; i < numbers; i++)
+        negative[i] = -bench->planes[i];
+    struct bench other = *bench;
+    other.planes = negative;
+    uint64_t most = (uint64_t)options->batch * options->threads;
+    const struct batches_work work = {.count = most < options->samples ? (uint32_t)most
+                                                                       : options->samples,
+                                      .size = options->batch,
+                                      .context = &other,
+                                      .fill = fill,
+                                      .take = take};
+    enum lm_status status =
+        sample_inputs_create(&layer_masking, preprocess, negative, bench->labels, options->threads,
+                             options->batch, &other.inputs, error);
+    if (status == LM_OK)
+        status = run_all(&other, &work, error);
+    sample_inputs_free(other.inputs);
+    free(negative);
+    return status;
 }
 
 static enum lm_status measure(struct bench *bench, const struct bench_options *options,
                               struct bench_result *result, struct lm_error *error)
 {
     struct progress progress;
-    struct batches_work work = {
-        .size = options->batch, .context = bench, .fill = fill, .take = take};
-    uint64_t warm_up = (uint64_t)options->batch * options->threads;
-    work.count = warm_up < options->samples ? (uint32_t)warm_up : options->samples;
-    enum lm_status status = batches_run(bench->batches, &work, error);
-    if (status != LM_OK)
-        return status;
-    memset(bench->totals, 0, options->threads * sizeof *bench->totals);
-    set_profile(bench->batches, options->profile);
+    const struct batches_work work = {.count = options->samples,
+                                      .size = options->batch,
+                                      .context = bench,
+                                      .fill = fill,
+                                      .take = take,
+                                      .progress = progress_update,
+                                      .progress_context = &progress};
+    uint32_t sessions = bench_sessions(options);
+    memset(bench->totals, 0, sessions * sizeof *bench->totals);
+    for (uint32_t i = 0; i < sessions; i++)
+        lm_session_profile(session_of(bench, i), options->profile);
     progress_begin(&progress);
-    work.count = options->samples;
-    work.progress = progress_update;
-    work.progress_context = &progress;
     double start = clock_ms();
-    status = batches_run(bench->batches, &work, error);
+    enum lm_status status = run_all(bench, &work, error);
     result->seconds = (clock_ms() - start) / 1000;
     progress_end(&progress);
     return status;
 }
 
-static void sum_stats(const struct bench *bench, uint32_t threads, struct bench_result *result)
+static void sum_stats(const struct bench *bench, uint32_t sessions, struct bench_result *result)
 {
-    for (uint32_t i = 0; i < threads; i++) {
+    for (uint32_t i = 0; i < sessions; i++) {
         result->macs_needed += bench->totals[i].macs_needed;
         result->macs_done += bench->totals[i].macs_done;
         result->macs_plain += bench->totals[i].macs_plain;
     }
 }
 
-static enum lm_status sum_profiles(struct batches *batches, struct bench_result *result,
-                                   struct lm_error *error)
+static void add_step(struct lm_step_profile *sum, const struct lm_step_profile *step)
+{
+    sum->name = step->name;
+    sum->kind = step->kind;
+    if (step->kernel) /* NULL in a session that ran nothing */
+        sum->kernel = step->kernel;
+    sum->time_ns += step->time_ns;
+    sum->rows += step->rows;
+    sum->rows_plain += step->rows_plain;
+    sum->macs_needed += step->macs_needed;
+    sum->macs_done += step->macs_done;
+    sum->bytes += step->bytes;
+}
+
+static enum lm_status sum_profiles(const struct bench *bench, uint32_t sessions,
+                                   struct bench_result *result, struct lm_error *error)
 {
     uint32_t n = result->layers;
-    result->layer_ns = calloc(n, sizeof *result->layer_ns);
-    result->layer_macs = calloc(n, sizeof *result->layer_macs);
-    uint64_t *ns = calloc(n, sizeof *ns), *macs = calloc(n, sizeof *macs);
-    enum lm_status status = LM_OK;
-    if (!result->layer_ns || !result->layer_macs || !ns || !macs)
-        status = lm_fail(error, LM_NOMEM, "out of memory for the times of %u layers", n);
-    for (uint32_t i = 0; i < batches_threads(batches) && status == LM_OK; i++) {
-        lm_session_profile_read(batches_session(batches, i), ns, macs);
-        for (uint32_t layer = 0; layer < n; layer++) {
-            result->layer_ns[layer] += ns[layer];
-            result->layer_macs[layer] += macs[layer];
-        }
+    result->steps = calloc(n, sizeof *result->steps);
+    struct lm_step_profile *steps = calloc(n, sizeof *steps);
+    if (!result->steps || !steps) {
+        free(steps);
+        return lm_fail(error, LM_NOMEM, "out of memory for the times of %u layers", n);
     }
-    free(ns);
-    free(macs);
-    return status;
-}
-
-static void sgemm_task(void *argument, uint32_t index, uint32_t thread)
-{
-    double *gflops = argument;
-    (void)thread;
-    gflops[index] = lm_sgemm_gflops(SGEMM_SECONDS);
-}
-
-/* What the machine's own matrix product does on all threads at once. */
-static enum lm_status measure_sgemm(uint32_t threads, double *out, struct lm_error *error)
-{
-    struct pool *pool = NULL;
-    double gflops[POOL_MAX_THREADS] = {0}, sum = 0;
-    enum lm_status status = pool_create(threads, &pool, error);
-    if (status != LM_OK)
-        return status;
-    pool_run(pool, threads, sgemm_task, gflops);
-    pool_free(pool);
-    for (uint32_t i = 0; i < threads; i++)
-        sum += gflops[i];
-    *out = sum;
+    for (uint32_t i = 0; i < sessions; i++) {
+        struct lm_profile profile;
+        lm_session_profile_read(session_of(bench, i), &profile, steps);
+        result->profile.runs += profile.runs;
+        result->profile.images += profile.images;
+        result->profile.planning_ns += profile.planning_ns;
+        result->profile.reading_ns += profile.reading_ns;
+        for (uint32_t layer = 0; layer < n; layer++)
+            add_step(&result->steps[layer], &steps[layer]);
+    }
+    free(steps);
     return LM_OK;
 }
 
@@ -214,62 +189,89 @@ static uint64_t peak_rss_bytes(void)
     return (uint64_t)usage.ru_maxrss * 1024; /* Linux counts in KiB */
 }
 
-static enum lm_status run_bench(struct bench *bench, const struct bench_options *options,
-                                struct bench_result *result, struct lm_error *error)
+/* The machine comes last: its arrays are no part of the peak. */
+static enum lm_status run_bench(struct bench *bench, const struct lm_preprocess *preprocess,
+                                const struct bench_options *options, struct bench_result *result,
+                                struct lm_error *error)
 {
-    enum lm_status status = measure(bench, options, result, error);
-    sum_stats(bench, options->threads, result);
-    if (status == LM_OK && options->profile)
-        status = sum_profiles(bench->batches, result, error);
-    result->peak_rss_bytes = peak_rss_bytes(); /* before sgemm takes its own */
+    uint32_t sessions = bench_sessions(options);
+    enum lm_status status = warm_up(bench, preprocess, options, error);
     if (status == LM_OK)
-        status = measure_sgemm(options->threads, &result->sgemm_gflops, error);
+        status = measure(bench, options, result, error);
+    sum_stats(bench, sessions, result);
+    if (status == LM_OK && options->profile)
+        status = sum_profiles(bench, sessions, result, error);
+    result->peak_rss_bytes = peak_rss_bytes();
+    if (status == LM_OK)
+        status = bench_measure_sgemm(options->threads, &result->sgemm_gflops, error);
+    if (status == LM_OK && options->profile)
+        status = bench_measure_stream(options->threads, &result->stream_gbytes, error);
     return status;
+}
+
+static enum lm_status create_sessions(const struct lm_model *model,
+                                      const struct bench_options *options, struct bench *bench,
+                                      struct lm_error *error)
+{
+    bench->totals = calloc(bench_sessions(options), sizeof *bench->totals);
+    if (!bench->totals)
+        return lm_fail(error, LM_NOMEM, "out of memory for %u threads", options->threads);
+    if (options->batch > 1)
+        return batches_create(model, options->batch, options->threads, &bench->batches, error);
+    enum lm_status status = pool_create(options->threads, &bench->pool, error);
+    if (status == LM_OK)
+        status = runner_create(model, 1, bench->pool, &bench->lone, error);
+    return status;
+}
+
+static void free_sessions(struct bench *bench)
+{
+    free(bench->totals);
+    batches_free(bench->batches);
+    runner_free(bench->lone);
+    pool_free(bench->pool);
 }
 
 enum lm_status bench_run(const struct model_dir *dir, const struct lm_model *model,
                          const struct bench_options *options, struct bench_result *out,
                          struct lm_error *error)
 {
-    static const struct masking layer = {.kind = MASKING_LAYER};
+    const struct lm_preprocess *preprocess = &dir->about.preprocess;
     struct lm_model_info info;
     lm_model_info(model, &info);
     struct picture_input input = {0};
     struct lm_segments segments = {0};
-    struct bench bench = {.plain = options->plain};
+    struct bench bench = {.plain = options->plain, .labels = &segments};
     struct bench_result result = {.layers = info.layers};
     uint8_t *z = NULL;
-    enum lm_status status = draw_picture(dir, &input, error);
+    enum lm_status status = bench_draw_picture(dir, &input, error);
     if (status == LM_OK)
         status = segmentation_run(&options->segmentation, &input, &segments, NULL, error);
     if (status == LM_OK)
-        status = batches_create(model, options->batch, options->threads, &bench.batches, error);
+        status = create_sessions(model, options, &bench, error);
     if (status == LM_OK)
-        status = sample_inputs_create(&layer, &dir->about.preprocess, input.planes, &segments,
+        status = sample_inputs_create(&layer_masking, preprocess, input.planes, &segments,
                                       options->threads, options->batch, &bench.inputs, error);
     if (status != LM_OK)
         goto done;
-    z = draw_samples(options, segments.count);
-    bench.totals = calloc(options->threads, sizeof *bench.totals);
-    if (!z || !bench.totals) {
+    bench.z = z = bench_draw_samples(options, segments.count);
+    if (!z) {
         status = lm_fail(error, LM_NOMEM, "out of memory for %u samples", options->samples);
         goto done;
     }
-    bench.z = z;
     bench.planes = input.planes;
-    bench.segments = result.segments = segments.count;
-    result.hidden_pixels = hidden_share(&segments, z, options->samples);
-    status = run_bench(&bench, options, &result, error);
+    result.segments = segments.count;
+    result.hidden_pixels = bench_hidden_share(&segments, z, options->samples);
+    status = run_bench(&bench, preprocess, options, &result, error);
     if (status != LM_OK)
         goto done;
     *out = result;
     result = (struct bench_result){0};
 done:
     bench_result_free(&result);
-    free(bench.totals);
     free(z);
     sample_inputs_free(bench.inputs);
-    batches_free(bench.batches);
+    free_sessions(&bench);
     lm_segments_free(&segments);
     picture_input_free(&input);
     return status;
@@ -279,7 +281,6 @@ void bench_result_free(struct bench_result *result)
 {
     if (!result)
         return;
-    free(result->layer_ns);
-    free(result->layer_macs);
+    free(result->steps);
     *result = (struct bench_result){0};
 }

@@ -1,4 +1,9 @@
-/* The measurement of `layermask bench`. */
+/* The measurement of `layermask bench`.
+ *
+ * Micro-batches run as those of an explanation: the same picture under other masks, one micro-batch
+ * on each thread.  Pictures that come one at a time (a batch of 1) run as `layermask predict` does,
+ * each on all threads.
+ */
 #ifndef CLI_BENCH_RUN_H
 #define CLI_BENCH_RUN_H
 
@@ -8,6 +13,7 @@
 #include "codec/batches.h"
 #include "codec/model_dir.h"
 #include "codec/segmentation.h"
+#include "layermask/session.h"
 #include "layermask/status.h"
 
 struct bench_options {
@@ -15,7 +21,7 @@ struct bench_options {
     double hidden; /* share of the segments that each sample hides */
     uint64_t seed;
     bool plain;   /* no masks at all */
-    bool profile; /* time of each layer, too */
+    bool profile; /* each layer, too */
     struct segmentation segmentation;
 };
 
@@ -25,12 +31,17 @@ struct bench_result {
     double hidden_pixels; /* share of the input's pixels, mean over the samples */
     uint64_t macs_needed, macs_done, macs_plain; /* summed over the samples */
     double sgemm_gflops;                         /* of `threads` threads at once, on this machine */
+    double stream_gbytes; /* the same of memory, a second; 0 without profile */
     uint64_t peak_rss_bytes;
     uint32_t layers;
-    uint64_t *layer_ns, *layer_macs; /* summed over the threads; NULL without profile */
+    struct lm_profile profile;     /* summed over the sessions */
+    struct lm_step_profile *steps; /* the same; NULL without profile */
 };
 
-/* Warms up with one micro-batch a thread, then measures.
+/* Sessions that run at once: one for each thread, but one with all threads for a batch of 1. */
+uint32_t bench_sessions(const struct bench_options *options);
+
+/* Warms up on another picture with one micro-batch a thread, then measures.
  * Errors: LM_LIMIT, LM_NOMEM, those of the engine. */
 enum lm_status bench_run(const struct model_dir *dir, const struct lm_model *model,
                          const struct bench_options *options, struct bench_result *out,

@@ -519,14 +519,54 @@ class BenchTest(ModelTest):
         mostly_hidden = self.bench("--hidden", 0.9, "--segments", "slic:50")
         self.assertLess(mostly_hidden["active_share"], 1)
 
+    def test_one_at_a_time(self):
+        """A batch of 1 runs on all threads, and needs what other batches need."""
+        alone = self.bench("--batch", 1, "--threads", 2)
+        self.assertEqual((alone["batch"], alone["threads"]), (1, 2))
+        self.assertAlmostEqual(alone["gflops_needed"], self.bench()["gflops_needed"])
+        self.assertIn("20 samples one at a time on 2 threads", self.succeed(
+            "bench", "-m", MODEL, "--samples", 20, "--batch", 1, "--threads", 2).decode())
+
     def test_layers_sum_up(self):
-        answer = self.bench("--layers", "--threads", 1)
-        self.assertAlmostEqual(sum(layer["gflops_needed"] for layer in answer["layers"]),
-                               answer["gflops_needed"], delta=1e-3 * answer["gflops_needed"])
-        self.assertLess(sum(layer["ms_per_sample"] for layer in answer["layers"]),
-                        1.05 * answer["ms_per_sample"])
-        self.assertIn("GFLOP/s", self.succeed("bench", "-m", MODEL, "--samples", 10,
-                                              "--layers").decode())
+        for options in (["--threads", 1], ["--threads", 2, "--batch", 1]):
+            answer = self.bench("--layers", *options)
+            layers, outside = answer["layers"], answer["outside"]
+            self.assertAlmostEqual(sum(layer["gflops_needed"] for layer in layers),
+                                   answer["gflops_needed"], delta=1e-3 * answer["gflops_needed"])
+            self.assertAlmostEqual(sum(layer["ms_per_sample"] for layer in layers)
+                                   + sum(outside.values()), answer["ms_per_sample"],
+                                   delta=0.05 * answer["ms_per_sample"])
+            self.assertAlmostEqual(sum(layer["share"] for layer in layers), 1
+                                   - sum(outside.values()) / answer["ms_per_sample"], delta=0.05)
+
+    def test_layers_against_the_machine(self):
+        answer = self.bench("--layers")
+        peak, stream = answer["sgemm_gflops_per_s"], answer["stream_gbytes_per_s"]
+        self.assertGreater(stream, 0)
+        for layer in answer["layers"]:
+            with self.subTest(layer["name"]):
+                self.assertTrue(layer["kernel"] and layer["kind"])
+                self.assertTrue(0 < layer["active_share"] <= 1)
+                self.assertEqual(layer["gflops_done"] > 0, layer["gflops_needed"] > 0)
+                bound = max(1000 * layer["gflops_needed"] / peak, layer["mbytes"] / stream)
+                self.assertAlmostEqual(layer["bound_ms"], bound, delta=1e-3 * bound)
+                self.assertAlmostEqual(layer["excess"], layer["ms_per_sample"] / bound,
+                                       delta=1e-3 * layer["excess"])
+
+    def test_layers_text(self):
+        """A row of 11 numbers for each layer, one for all, three for the rest."""
+        layers = self.bench("--layers")["layers"]
+        lines = self.succeed("bench", "-m", MODEL, "--samples", 10, "--layers").decode().splitlines()
+        head = next(i for i, line in enumerate(lines) if "ms/sample" in line)
+        for layer, line in zip(layers, lines[head + 1:]):
+            numbers = [float(word.rstrip("%")) for word in line.split()[:11]]
+            self.assertAlmostEqual(numbers[4], layer["gflops_needed"], delta=6e-5)
+            self.assertIn(f" {layer['kind']} ", line)
+            self.assertIn(layer["name"][:40], line)
+        rest = lines[head + 1 + len(layers):]
+        self.assertTrue(rest[0].endswith("all layers"), rest[0])
+        self.assertEqual([line.split()[2].rstrip(":") for line in rest[1:4]],
+                         ["planning", "reading", "the"])
 
 
 if __name__ == "__main__":

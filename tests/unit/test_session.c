@@ -308,6 +308,82 @@ static void test_stats(void **state)
     lm_session_free(session);
 }
 
+/* Sums over the runs since profiling began; the steps' parts are the run's. */
+static void test_profile(void **state)
+{
+    (void)state;
+    struct lm_session *session = new_session(1);
+    struct lm_model_info info;
+    struct lm_run_stats stats;
+    struct lm_profile profile;
+    float logits[BATCH * CLASSES];
+    lm_model_info(model, &info);
+    struct lm_step_profile *steps = calloc(info.layers, sizeof *steps);
+    run(session, NULL, logits); /* before: does not count */
+    lm_session_profile(session, 1);
+    run(session, NULL, logits);
+    lm_session_stats(session, &stats);
+    run(session, NULL, logits);
+    lm_session_profile(session, 1);
+    run(session, NULL, logits);
+    run(session, NULL, logits);
+    lm_session_profile_read(session, &profile, NULL);
+    lm_session_profile_read(session, &profile, steps);
+    assert_int_equal(profile.runs, 2);
+    assert_int_equal(profile.images, 2 * BATCH);
+    assert_true(profile.planning_ns > 0 && profile.reading_ns > 0);
+    uint64_t needed = 0, done = 0;
+    for (uint32_t i = 0; i < info.layers; i++) {
+        struct lm_layer_info layer;
+        lm_model_layer(model, i, &layer);
+        assert_string_equal(steps[i].name, layer.name);
+        assert_string_equal(steps[i].kind, layer.kind);
+        assert_true(steps[i].time_ns > 0 && steps[i].rows <= steps[i].rows_plain);
+        assert_true(steps[i].bytes >= 2 * layer.parameters * sizeof(float));
+        needed += steps[i].macs_needed;
+        done += steps[i].macs_done;
+    }
+    assert_int_equal(needed, 2 * stats.macs_needed);
+    assert_int_equal(done, 2 * stats.macs_done);
+    assert_string_equal(steps[0].kernel, "gathered product");
+    assert_string_equal(steps[1].kernel, "depthwise");
+    lm_session_profile(session, 0);
+    run(session, NULL, logits);
+    lm_session_profile_read(session, &profile, steps);
+    assert_int_equal(profile.runs + steps[0].time_ns + steps[0].rows, 0);
+    free(steps);
+    lm_session_free(session);
+}
+
+/* What a conv without masks moves: its input, its weights and biases, its output. */
+static void test_profile_bytes(void **state)
+{
+    (void)state;
+    static const char CONV[] = "input x 1,3,24,24;output y 1,16;float w 16,3,3,3;float b 16;"
+                               "Conv c x,w,b h pads=1,1,1,1 strides=2,2;GlobalAveragePool g h p;"
+                               "Flatten f p y";
+    struct lm_model *small;
+    struct lm_session *session;
+    struct lm_profile profile;
+    struct lm_step_profile steps[2];
+    struct lm_model_info info;
+    float logits[2 * 16];
+    assert_int_equal(lm_model_load(network_file(CONV), NULL, &small, NULL), LM_OK);
+    lm_model_info(small, &info);
+    assert_int_equal(info.layers, 2);
+    assert_int_equal(lm_session_create(small, 2, 1, &session, NULL), LM_OK);
+    lm_session_profile(session, 1);
+    assert_int_equal(lm_session_run(session, 2, inputs, NULL, logits, NULL, NULL), LM_OK);
+    lm_session_profile_read(session, &profile, steps);
+    assert_int_equal(steps[0].rows, 2 * 12 * 12);
+    assert_int_equal(steps[0].macs_needed, 2 * 12 * 12 * 9 * 3 * 16);
+    uint64_t in = 2 * 24 * 24 * 3, out = 2 * 12 * 12 * 16, weights = 9 * 3 * 16 + 16;
+    assert_int_equal(steps[0].bytes, (in + out + weights) * sizeof(float));
+    assert_int_equal(steps[1].bytes, (out + 2 * 16) * sizeof(float));
+    lm_session_free(session);
+    lm_model_free(small);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -315,7 +391,8 @@ int main(void)
         cmocka_unit_test(test_hidden_values), cmocka_unit_test(test_bad_arguments),
         cmocka_unit_test(test_bad_runs),      cmocka_unit_test(test_repeats),
         cmocka_unit_test(test_pools),         cmocka_unit_test(test_sessions_of_threads),
-        cmocka_unit_test(test_stats),
+        cmocka_unit_test(test_stats),         cmocka_unit_test(test_profile),
+        cmocka_unit_test(test_profile_bytes),
     };
     return cmocka_run_group_tests_name("session", tests, start, stop);
 }
