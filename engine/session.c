@@ -46,16 +46,20 @@ static void carve_value(struct carver *c, const struct lm_model *model, uint32_t
     state->rows = arena ? arena + plan->offset * batch : NULL;
     if (!value->spatial || !plan->rows)
         return;
-    state->visible = carve(c, all, 1);
-    state->demand = carve(c, all, 1);
-    state->sites = carve(c, all, sizeof *state->sites);
+    size_t words = value_words(value) * batch;
+    state->visible = carve(c, words, sizeof *state->visible);
+    state->demand = carve(c, words, sizeof *state->demand);
+    state->own_sites = carve(c, all + SITES_SLACK, sizeof *state->own_sites);
     state->first = carve(c, batch + (size_t)1, sizeof *state->first);
-    state->site_map = carve(c, all, sizeof *state->site_map);
+    state->own_map = carve(c, all, sizeof *state->own_map);
     if (!plan->rounds)
         return;
-    state->ring = carve(c, all, 1);
-    state->ring_sites = carve(c, all, sizeof *state->ring_sites);
+    state->ring = carve(c, words, plan->rounds * sizeof *state->ring);
+    state->ring_sites = carve(c, all + SITES_SLACK, sizeof *state->ring_sites);
+    state->ring_first = carve(c, (size_t)plan->rounds * batch + 1, sizeof *state->ring_first);
     state->round_limit = carve(c, plan->rounds + (size_t)1, sizeof *state->round_limit);
+    if (state->ring)
+        memset(state->ring, 0, words * plan->rounds * sizeof *state->ring);
 }
 
 static void carve_run(struct carver *c, const struct lm_model *model, uint32_t batch,
@@ -72,8 +76,10 @@ static void carve_run(struct carver *c, const struct lm_model *model, uint32_t b
     float *arena = carve(c, floats, sizeof *arena);
     run->scratch = carve(c, threads, plan->scratch);
     run->zeros = carve(c, plan->widest, sizeof *run->zeros);
-    for (size_t i = 0; i < sizeof run->bytes / sizeof *run->bytes; i++)
-        run->bytes[i] = carve(c, plan->max_sites, 1);
+    for (size_t i = 0; i < sizeof run->planes / sizeof *run->planes; i++)
+        run->planes[i] = carve(c, plan->max_words, sizeof **run->planes);
+    run->rounds = carve(c, plan->round_words, sizeof *run->rounds);
+    run->known_rows = carve(c, plan->table, sizeof *run->known_rows);
     if (states)
         memset(states, 0, values * sizeof *states);
     for (uint32_t v = 0; v < values; v++)
@@ -195,39 +201,49 @@ static enum lm_status check_run(const struct lm_session *session, uint32_t n,
     return LM_OK;
 }
 
+/* Bits beyond the width are cleared, whatever the caller left there. */
 static void read_masks(struct run *run, const struct lm_mask *const *visible)
 {
     uint32_t id = run->graph->input;
     const struct value *input = &run->graph->values[id];
+    size_t words = bits_words(input->width);
     for (uint32_t s = 0; s < run->n; s++) {
-        const struct lm_mask *mask = visible ? visible[s] : NULL;
-        uint8_t *sites = value_visible(run, id, s);
-        if (!mask) {
-            memset(sites, 1, value_sites(input));
-            continue;
-        }
-        for (uint32_t y = 0; y < input->height; y++)
-            for (uint32_t x = 0; x < input->width; x++)
-                *sites++ = lm_mask_get(mask, x, y);
+        uint64_t *sites = value_visible(run, id, s);
+        sites_fill(input->height, input->width, sites);
+        for (uint32_t y = 0; visible && visible[s] && y < input->height; y++)
+            sites_and(sites + y * words, visible[s]->bits + y * visible[s]->words, words);
     }
 }
 
-/* Only the demanded pixels are read, so that hidden ones may hold anything. */
-static void read_inputs(struct run *run, const float *const *inputs)
+/* Rows of masked sites are zeros: somebody needs them, but they may hold anything. */
+static void clear_masked(struct run *run, uint32_t sample)
 {
     uint32_t id = run->graph->input;
     const struct value *input = &run->graph->values[id];
     const struct value_state *state = &run->states[id];
-    size_t plane = (size_t)value_sites(input);
-    for (uint32_t s = 0; s < run->n; s++)
-        for (uint32_t i = state->first[s]; i < state->first[s + 1]; i++) {
-            size_t position =
-                (size_t)site_y(state->sites[i]) * input->width + site_x(state->sites[i]);
-            float *row = state->rows + (size_t)i * input->channels;
-            bool visible = value_visible(run, id, s)[position];
-            for (uint32_t c = 0; c < input->channels; c++)
-                row[c] = visible ? inputs[s][c * plane + position] : 0;
+    for (uint32_t i = state->first[sample]; i < state->first[sample + 1]; i++)
+        if (!sites_has(value_visible(run, id, sample), input->width, state->sites[i]))
+            memset(state->rows + (size_t)i * input->channels, 0, input->channels * sizeof(float));
+}
+
+/* Only the demanded pixels are read, so that hidden ones may hold anything. */
+static void read_input(struct run *run, const float *planes, uint32_t sample)
+{
+    uint32_t id = run->graph->input;
+    const struct value *input = &run->graph->values[id];
+    const struct value_state *state = &run->states[id];
+    const uint64_t *demand = value_demand(run, id, sample);
+    size_t words = bits_words(input->width), width = input->width;
+    float *row = state->rows + (size_t)state->first[sample] * input->channels;
+    for (size_t y = 0; y < input->height; y++, demand += words, planes += width)
+        for (size_t x = 0, end; (x = bits_find(demand, x, width, true)) < width; x = end) {
+            end = bits_find(demand, x, width, false);
+            run->kernels->interleave(row, planes + x, (size_t)value_sites(input), end - x,
+                                     input->channels);
+            row += (end - x) * input->channels;
         }
+    if (run->plan->values[id].masked_rows)
+        clear_masked(run, sample);
 }
 
 static void execute(struct lm_session *session)
@@ -261,7 +277,8 @@ enum lm_status lm_session_run(struct lm_session *session, uint32_t n, const floa
     read_masks(run, visible);
     run_plan_masks(run);
     uint64_t planned_ns = profile_now(&session->profile);
-    read_inputs(run, inputs);
+    for (uint32_t s = 0; s < n; s++)
+        read_input(run, inputs[s], s);
     profile_run(&session->profile, n, planned_ns - start_ns,
                 profile_now(&session->profile) - planned_ns);
     execute(session);

@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/bits.h"
 #include "graph/program.h"
 #include "layermask/model.h"
 #include "layermask/status.h"
@@ -194,6 +195,12 @@ void graph_free(struct graph *graph);
 static inline uint64_t value_sites(const struct value *value)
 {
     return (uint64_t)value->height * value->width;
+}
+
+/* Words of a plane of the value's sites: see graph/sites.h. */
+static inline size_t value_words(const struct value *value)
+{
+    return value->height * bits_words(value->width);
 }
 
 static inline uint32_t window_taps(const struct window *window)

@@ -93,10 +93,8 @@ static enum lm_status plan_windows(struct graph *graph, struct plan *plan, struc
                            onnx_quote(step->name, name), rounds, MAX_ROUNDS);
         if (rounds > plan->values[in].rounds)
             plan->values[in].rounds = rounds;
-        if (rounds > plan->max_rounds)
-            plan->max_rounds = rounds;
-        size_t sites = (size_t)window->in_height * window->out_width;
-        plan->max_sites = plan->max_sites > sites ? plan->max_sites : sites;
+        size_t words = value_words(&graph->values[in]) * plan->values[in].rounds;
+        plan->round_words = plan->round_words > words ? plan->round_words : words;
     }
     return LM_OK;
 }
@@ -125,7 +123,8 @@ static void plan_ranges(const struct graph *graph, struct plan *plan)
         size_t sites = (size_t)value_sites(value);
         plan->widest = plan->widest > value->channels ? plan->widest : value->channels;
         p->rows = sites * (p->masked_rows && p->rounds ? 2 : 1);
-        plan->max_sites = plan->max_sites > sites ? plan->max_sites : sites;
+        size_t words = value->spatial ? value_words(value) : 0;
+        plan->max_words = plan->max_words > words ? plan->max_words : words;
     }
     for (size_t i = 0; i < graph->n_steps; i++)
         for (uint32_t k = 0; k < graph->steps[i].n_inputs; k++) {
@@ -149,6 +148,9 @@ enum lm_status plan_make(struct graph *graph, struct plan *plan, struct lm_error
         size_t scratch = step->kind->scratch ? step->kind->scratch(graph, step) : 0;
         plan->scratch = plan->scratch > scratch ? plan->scratch : scratch;
     }
+    plan->table = 1;
+    while (plan->table < 2 * graph->n_values)
+        plan->table *= 2;
     plan->scratch = (plan->scratch + LM_ALIGN - 1) / LM_ALIGN * LM_ALIGN;
     return arena_plan(graph, plan, error);
 }

@@ -31,11 +31,12 @@ struct plan {
     size_t n_maps;
     struct pad_map *maps;
     struct value_plan *values;
-    size_t arena;     /* floats a sample */
-    size_t max_sites; /* bytes of the largest site map or window scratch */
-    size_t widest;    /* floats of the widest row */
-    uint32_t max_rounds;
-    size_t scratch; /* bytes of scratch of one thread */
+    size_t arena;       /* floats a sample */
+    size_t max_words;   /* of the largest plane of sites */
+    size_t round_words; /* of the most planes that one value needs for its rounds */
+    size_t table;       /* entries of the table of values by demand, a power of 2 */
+    size_t widest;      /* floats of the widest row */
+    size_t scratch;     /* bytes of scratch of one thread */
 };
 
 enum lm_status plan_make(struct graph *graph, struct plan *plan, struct lm_error *error);

@@ -4,40 +4,31 @@
 
 #include "graph/graph.h"
 #include "graph/plan.h"
+#include "graph/sites.h"
 #include "kernels/kernels.h"
 #include "layermask/session.h"
 
-/* A site of a row: row << 16 | column of the picture. */
-static inline uint32_t site_pack(uint32_t y, uint32_t x)
-{
-    return y << 16 | x;
-}
-
-static inline uint32_t site_y(uint32_t site)
-{
-    return site >> 16;
-}
-
-static inline uint32_t site_x(uint32_t site)
-{
-    return site & 0xffff;
-}
-
 /* Of a spatial value; an ordinary value has rows only (row = sample).
- * visible, demand, ring: one byte a site, sample after sample.
- * Rows: the demanded sites, sample after sample, then ring cells by round, sample after sample. */
+ * visible, demand: planes of sites, sample after sample.
+ * Rows: the demanded sites, sample after sample, then ring cells by round, sample after sample.
+ * Values whose demand is the same share a list of sites and a site map: those of same_as. */
 struct value_state {
-    uint8_t *visible; /* mask */
-    uint8_t *demand;  /* whose value somebody needs */
-    uint8_t
-        *ring; /* round (1, 2, ...) in which neighbour padding makes a needed cell; NULL if never */
-    uint32_t *sites; /* of each row below n_rows */
-    uint32_t *first; /* row of each sample's first site; [n] = n_rows */
+    uint64_t *visible; /* mask */
+    uint64_t *demand;  /* whose value somebody needs */
+    uint64_t *ring;    /* cells that neighbour padding makes because somebody needs them: for each
+                          sample, a plane for each round (1, 2, ...); NULL if never */
+    bool has_ring;     /* this run has such cells */
+    uint32_t same_as;  /* first value of the same demand; GRAPH_NO_VALUE if ordinary */
+    uint32_t *sites;   /* of each row below n_rows */
+    uint32_t *first;   /* row of each sample's first site; [n] = n_rows */
     uint32_t n_rows;
-    uint32_t *ring_sites;  /* sample * sites + position of each ring row */
+    uint32_t *ring_sites;  /* of each ring row */
+    uint32_t *ring_first;  /* [(round - 1) * n + sample]: of ring_sites; one more at the end */
     uint32_t *round_limit; /* [r]: rows up to and including round r */
     int32_t *site_map;     /* row of each site, -1 if it has none; made when first asked for */
     bool has_site_map;
+    uint32_t *own_sites; /* memory for a list and a map that are not another value's */
+    int32_t *own_map;
     float *rows;
 };
 
@@ -48,24 +39,36 @@ struct run {
     uint32_t n;                         /* samples */
     const struct lm_mask *const *masks; /* of the samples; NULL, or a NULL entry: plain inference */
     struct value_state *states;
-    int32_t **maps;    /* of plan->maps: cells, sample after sample */
-    bool *map_ready;   /* filled for this run */
-    uint8_t *bytes[5]; /* scratch of mask planning, plan->max_sites each */
-    float *zeros;      /* a row of zeros, plan->widest floats */
-    uint8_t *scratch;  /* of the threads, plan->scratch bytes each */
+    int32_t **maps;       /* of plan->maps: cells, sample after sample */
+    bool *map_ready;      /* filled for this run */
+    uint64_t *planes[3];  /* scratch of mask planning, plan->max_words each */
+    uint64_t *rounds;     /* the same, for a plane for each round of the value that has most */
+    uint32_t *known_rows; /* hash table of values by their demand, plan->table entries */
+    uint32_t planned;     /* samples of the last plan */
+    bool plain;           /* none of them had a mask */
+    float *zeros;         /* a row of zeros, plan->widest floats */
+    uint8_t *scratch;     /* of the threads, plan->scratch bytes each */
     const struct lm_parallel *pool;
     struct lm_run_stats stats;
     const char *kernel; /* of the step that runs, for people; NULL: its kind says it all */
 };
 
-static inline uint8_t *value_visible(const struct run *run, uint32_t value, uint32_t sample)
+static inline uint64_t *value_visible(const struct run *run, uint32_t value, uint32_t sample)
 {
-    return run->states[value].visible + sample * value_sites(&run->graph->values[value]);
+    return run->states[value].visible + sample * value_words(&run->graph->values[value]);
 }
 
-static inline uint8_t *value_demand(const struct run *run, uint32_t value, uint32_t sample)
+static inline uint64_t *value_demand(const struct run *run, uint32_t value, uint32_t sample)
 {
-    return run->states[value].demand + sample * value_sites(&run->graph->values[value]);
+    return run->states[value].demand + sample * value_words(&run->graph->values[value]);
+}
+
+/* The ring cells of a round, 1 and up. */
+static inline uint64_t *value_ring(const struct run *run, uint32_t value, uint32_t sample,
+                                   uint32_t round)
+{
+    size_t plane = (size_t)sample * run->plan->values[value].rounds + round - 1;
+    return run->states[value].ring + plane * value_words(&run->graph->values[value]);
 }
 
 /* Masks forwards, demand backwards, then rows and maps of every value. */
@@ -78,7 +81,7 @@ void run_neighbour_pad(struct run *run, uint32_t value);
 void run_pad_map(struct run *run, uint32_t index);
 
 /* Whether row i of one value is at the same site as row i of the other, for all rows. */
-bool run_same_rows(struct run *run, uint32_t in, uint32_t out);
+bool run_same_rows(const struct run *run, uint32_t in, uint32_t out);
 
 /* Makes the site map of a value (once a run). */
 const int32_t *run_site_map(struct run *run, uint32_t value);

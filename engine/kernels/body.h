@@ -102,19 +102,54 @@ static void sum_pool(float *restrict target, const struct windows *w, size_t row
     }
 }
 
+static void interleave_three(float *restrict target, const float *restrict first,
+                             const float *restrict second, const float *restrict third, size_t rows)
+{
+    for (size_t r = 0; r < rows; r++) {
+        target[3 * r] = first[r];
+        target[3 * r + 1] = second[r];
+        target[3 * r + 2] = third[r];
+    }
+}
+
+static void interleave(float *restrict target, const float *restrict source, size_t plane,
+                       size_t rows, uint32_t channels)
+{
+    if (channels == 3) {
+        interleave_three(target, source, source + plane, source + 2 * plane, rows);
+        return;
+    }
+    for (uint32_t c = 0; c < channels; c++)
+        for (size_t r = 0; r < rows; r++)
+            target[r * channels + c] = source[c * plane + r];
+}
+
+/* Some columns of the mean of n rows; the sums stay in registers. */
+static inline void mean_strip(float *restrict target, const float *source, const int32_t *index,
+                              uint32_t n, size_t channels, float scale, uint32_t width)
+{
+    float sum[STRIP] = {0};
+    for (uint32_t i = 0; i < n; i++) {
+        const float *row = source + (size_t)index[i] * channels;
+        for (uint32_t c = 0; c < width; c++)
+            sum[c] += row[c];
+    }
+    for (uint32_t c = 0; c < width; c++)
+        target[c] = sum[c] * scale;
+}
+
 static void neighbour_mean(float *restrict target, const float *source, const int32_t *index,
                            const uint8_t *count, size_t rows, uint32_t channels, float epsilon)
 {
     for (size_t r = 0; r < rows; r++, target += channels, index += 8) {
-        float divisor = (float)count[r] + epsilon;
-        memset(target, 0, channels * sizeof *target);
-        for (uint32_t i = 0; i < count[r]; i++) {
-            const float *neighbour = source + (size_t)index[i] * channels;
-            for (uint32_t c = 0; c < channels; c++)
-                target[c] += neighbour[c];
-        }
-        for (uint32_t c = 0; c < channels; c++)
-            target[c] /= divisor;
+        float scale = 1.0f / ((float)count[r] + epsilon);
+        uint32_t c = 0, n = count[r];
+        for (; c + STRIP <= channels; c += STRIP)
+            mean_strip(target + c, source + c, index, n, channels, scale, STRIP);
+        for (; c + 16 <= channels; c += 16)
+            mean_strip(target + c, source + c, index, n, channels, scale, 16);
+        if (c < channels)
+            mean_strip(target + c, source + c, index, n, channels, scale, channels - c);
     }
 }
 
@@ -343,6 +378,7 @@ const struct kernels KERNELS_TABLE = {
     .depthwise = depthwise,
     .max_pool = max_pool,
     .sum_pool = sum_pool,
+    .interleave = interleave,
     .neighbour_mean = neighbour_mean,
     .epilogue = epilogue,
     .sum_rows = sum_rows,

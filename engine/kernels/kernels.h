@@ -112,6 +112,10 @@ struct kernels {
     void (*sum_pool)(float *target, const struct windows *windows, size_t rows, uint32_t channels,
                      const float *scale);
 
+    /* target[r][c] = source[c * plane + r]: planes to rows. */
+    void (*interleave)(float *target, const float *source, size_t plane, size_t rows,
+                       uint32_t channels);
+
     /* target[r][c] = sum of the `count[r]` source rows index[8 * r + i] / (count[r] + epsilon). */
     void (*neighbour_mean)(float *target, const float *source, const int32_t *index,
                            const uint8_t *count, size_t rows, uint32_t channels, float epsilon);

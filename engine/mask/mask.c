@@ -8,8 +8,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/bits.h"
 #include "base/memory.h"
-#include "mask/mask_bits.h"
 
 #define MAX_BITS ((uint64_t)1 << 31)
 
@@ -72,7 +72,7 @@ uint64_t lm_mask_count(const struct lm_mask *mask)
 {
     uint64_t count = 0;
     for (size_t i = 0; i < word_count(mask); i++)
-        count += (uint64_t)__builtin_popcountll(mask->bits[i]);
+        count += bits_count(mask->bits[i]);
     return count;
 }
 

@@ -11,10 +11,10 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "base/bits.h"
 #include "base/memory.h"
 #include "image/image_room.h"
 #include "layermask/mask.h"
-#include "mask/mask_bits.h"
 
 #define MAX_COORDINATE 1e6
 

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bits.h"
 #include "layermask/mask.h"
-#include "mask/mask_bits.h"
 #include "mask/mask_rle.h"
 #include "mask/mask_strip.h"
 

@@ -2,9 +2,9 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
+#include "base/bits.h"
 #include "base/memory.h"
 #include "layermask/mask.h"
-#include "mask/mask_bits.h"
 #include "mask/mask_rle.h"
 #include "mask/mask_strip.h"
 

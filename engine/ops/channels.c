@@ -2,33 +2,39 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "graph/sites.h"
 #include "ops/ops.h"
 
 enum { BLOCK_ROWS = 512 };
 
+/* One word of the mask of a Concat: sites that more than `over` of the node's inputs show. */
+static uint64_t concat_word(struct run *run, const struct step *step, uint32_t sample, size_t word,
+                            uint32_t over)
+{
+    uint32_t votes[64] = {0};
+    uint64_t result = 0;
+    for (uint32_t i = 0; i < step->n_inputs; i++) {
+        uint64_t in = value_visible(run, step->inputs[i], sample)[word];
+        for (uint32_t b = 0; b < 64; b++)
+            votes[b] += (uint32_t)(in >> b & 1) * step->channels.weight[i];
+    }
+    for (uint32_t b = 0; b < 64; b++)
+        result |= (uint64_t)(votes[b] > over) << b;
+    return result;
+}
+
 /* The mask of a Concat, from how many of its inputs are visible. */
 static void concat_visible(struct run *run, const struct step *step, uint32_t sample)
 {
-    uint8_t *out = value_visible(run, step->output, sample);
-    size_t n = value_sites(&run->graph->values[step->output]);
+    uint64_t *out = value_visible(run, step->output, sample);
+    size_t n = value_words(&run->graph->values[step->output]);
     enum lm_concat policy = run->graph->policy.concat;
     if (policy == LM_CONCAT_INTERSECTION || step->n_inputs == 1) {
         visible_intersection(run, step, 0, sample);
         return;
     }
     uint32_t over = policy == LM_CONCAT_UNION ? 0 : step->channels.concatenated / 2;
-    for (size_t first = 0; first < n; first += 256) {
-        size_t count = n - first < 256 ? n - first : 256;
-        uint16_t votes[256] = {0};
-        for (uint32_t i = 0; i < step->n_inputs; i++) {
-            const uint8_t *in = value_visible(run, step->inputs[i], sample) + first;
-            for (size_t p = 0; p < count; p++)
-                votes[p] = (uint16_t)(votes[p] + in[p] * step->channels.weight[i]);
-        }
-        for (size_t p = 0; p < count; p++)
-            out[first + p] = votes[p] > over;
-    }
+    for (size_t i = 0; i < n; i++)
+        out[i] = concat_word(run, step, sample, i, over);
 }
 
 static void channels_visible(struct run *run, const struct step *step, uint32_t sample)

@@ -12,51 +12,51 @@
 void conv_visible(struct run *run, const struct step *step, uint32_t sample)
 {
     uint32_t in = step->inputs[0];
-    uint8_t *out = value_visible(run, step->output, sample);
+    uint64_t *out = value_visible(run, step->output, sample);
     if (step->conv.pointwise)
-        memcpy(out, value_visible(run, in, sample), value_sites(&run->graph->values[step->output]));
+        memcpy(out, value_visible(run, in, sample),
+               value_words(&run->graph->values[step->output]) * sizeof *out);
     else
-        sites_any(&step->conv.window, value_visible(run, in, sample), out, run->bytes[0]);
+        sites_any(&step->conv.window, value_visible(run, in, sample), out);
     visible_intersection(run, step, 1, sample);
 }
 
-/* Notes the ring cells among `missing` and the cells that they are computed from. */
-static void demand_ring(struct run *run, const struct step *step, uint32_t sample, uint8_t *missing,
-                        uint8_t *reached, uint8_t *grown)
+/* Which cells each round of neighbour padding would make, from the visible ones: run->rounds.
+ * Takes those that are missing (all in run->planes[0]) into the ring; returns how many rounds that
+ * took. */
+static uint32_t reach_missing(struct run *run, const struct step *step, uint32_t sample)
 {
-    uint32_t in = step->inputs[0], rounds = step->conv.window.kernel_width, last = 0;
+    uint32_t in = step->inputs[0], rounds = step->conv.window.kernel_width, r = 0;
     const struct value *value = &run->graph->values[in];
-    size_t n = value_sites(value);
-    const uint8_t *visible = value_visible(run, in, sample);
-    uint8_t *demand = value_demand(run, in, sample), *ring = run->states[in].ring + sample * n;
-    uint8_t *round_of = run->bytes[3];
-    memcpy(reached, visible, n);
-    memset(round_of, 0, n);
-    for (uint32_t r = 1; r <= rounds && sites_any_set(missing, n); r++) {
-        sites_grow(value->height, value->width, reached, grown, run->bytes[0]);
-        uint8_t changed = 0;
-        for (size_t p = 0; p < n; p++) {
-            uint8_t fresh = grown[p] & (uint8_t)~reached[p];
-            changed |= fresh;
-            round_of[p] |= fresh ? (uint8_t)r : 0;
-            ring[p] |= fresh & missing[p] ? (uint8_t)r : 0;
-            missing[p] &= (uint8_t)~fresh;
-        }
-        if (!changed)
+    size_t n = value_words(value);
+    uint64_t *missing = run->planes[0], *reached = run->planes[1], *fresh = run->rounds;
+    memcpy(reached, value_visible(run, in, sample), n * sizeof *reached);
+    for (; r < rounds && sites_any_set(missing, n); r++, fresh += n) {
+        sites_grow(value->height, value->width, reached, fresh);
+        sites_without(fresh, reached, n);
+        if (!sites_any_set(fresh, n))
             break;
-        memcpy(reached, grown, n);
-        last = r;
+        sites_or_and(value_ring(run, in, sample, r + 1), fresh, missing, n);
+        sites_without(missing, fresh, n);
+        sites_or(reached, fresh, n);
     }
-    for (uint32_t r = last; r >= 1; r--) {
-        for (size_t p = 0; p < n; p++)
-            reached[p] = ring[p] == r;
-        sites_grow(value->height, value->width, reached, grown, run->bytes[0]);
+    return r;
+}
+
+/* Notes the ring cells among the missing and the cells that they are computed from. */
+static void demand_ring(struct run *run, const struct step *step, uint32_t sample)
+{
+    uint32_t in = step->inputs[0];
+    const struct value *value = &run->graph->values[in];
+    size_t n = value_words(value);
+    uint64_t *grown = run->planes[1];
+    for (uint32_t r = reach_missing(run, step, sample); r >= 1; r--) {
+        run->states[in].has_ring = true;
+        sites_grow(value->height, value->width, value_ring(run, in, sample, r), grown);
         if (r == 1)
-            for (size_t p = 0; p < n; p++)
-                demand[p] |= grown[p] & visible[p];
+            sites_or_and(value_demand(run, in, sample), grown, value_visible(run, in, sample), n);
         else
-            for (size_t p = 0; p < n; p++)
-                ring[p] |= grown[p] && round_of[p] == r - 1 ? (uint8_t)(r - 1) : 0;
+            sites_or_and(value_ring(run, in, sample, r - 1), grown, run->rounds + (r - 2) * n, n);
     }
 }
 
@@ -66,21 +66,19 @@ void conv_demand(struct run *run, const struct step *step, uint32_t sample)
     demand_same_sites(run, step, step->conv.pointwise ? 0 : 1, sample);
     if (step->conv.pointwise || !run->graph->values[step->output].spatial)
         return;
-    size_t n = value_sites(&run->graph->values[in]);
-    uint8_t *cover = run->bytes[1], *demand = value_demand(run, in, sample);
-    const uint8_t *visible = value_visible(run, in, sample);
-    memset(cover, 0, n);
-    sites_cover(&step->conv.window, value_demand(run, step->output, sample), cover, run->bytes[0]);
-    for (size_t p = 0; p < n; p++) {
-        demand[p] |= cover[p] & visible[p];
-        cover[p] &= visible[p] ^ 1;
-    }
+    size_t n = value_words(&run->graph->values[in]);
+    uint64_t *cover = run->planes[0];
+    const uint64_t *visible = value_visible(run, in, sample);
+    memset(cover, 0, n * sizeof *cover);
+    sites_cover(&step->conv.window, value_demand(run, step->output, sample), cover);
+    sites_or_and(value_demand(run, in, sample), cover, visible, n);
+    sites_without(cover, visible, n);
     if (sites_any_set(cover, n))
-        demand_ring(run, step, sample, cover, run->bytes[2], run->bytes[4]);
+        demand_ring(run, step, sample);
 }
 
 bool conv_reads_masked(const struct graph *graph, const struct step *step, uint32_t input,
-                       bool masked)
+                              bool masked)
 {
     (void)graph;
     return masked && (input > 0 || step->conv.pointwise);

@@ -1,7 +1,6 @@
 /* MaxPool and AveragePool: only visible cells count. */
 #include <string.h>
 
-#include "graph/sites.h"
 #include "ops/lower_window.h"
 
 enum { BLOCK_ROWS = 128 };
@@ -9,21 +8,21 @@ enum { BLOCK_ROWS = 128 };
 static void pool_visible(struct run *run, const struct step *step, uint32_t sample)
 {
     sites_any(&step->pool.window, value_visible(run, step->inputs[0], sample),
-              value_visible(run, step->output, sample), run->bytes[0]);
+              value_visible(run, step->output, sample));
 }
 
 /* Masked outputs are 0 and need nothing. */
 static void pool_demand(struct run *run, const struct step *step, uint32_t sample)
 {
-    const struct window *w = &step->pool.window;
-    size_t in = (size_t)w->in_height * w->in_width, out = (size_t)w->out_height * w->out_width;
-    uint8_t *wanted = run->bytes[1], *cover = run->bytes[2];
-    memcpy(wanted, value_demand(run, step->output, sample), out);
-    sites_and(wanted, value_visible(run, step->output, sample), out);
-    memset(cover, 0, in);
-    sites_cover(w, wanted, cover, run->bytes[0]);
-    sites_and(cover, value_visible(run, step->inputs[0], sample), in);
-    sites_or(value_demand(run, step->inputs[0], sample), cover, in);
+    uint32_t in = step->inputs[0], out = step->output;
+    size_t in_words = value_words(&run->graph->values[in]);
+    size_t out_words = value_words(&run->graph->values[out]);
+    uint64_t *wanted = run->planes[0], *cover = run->planes[1];
+    memcpy(wanted, value_demand(run, out, sample), out_words * sizeof *wanted);
+    sites_and(wanted, value_visible(run, out, sample), out_words);
+    memset(cover, 0, in_words * sizeof *cover);
+    sites_cover(&step->pool.window, wanted, cover);
+    sites_or_and(value_demand(run, in, sample), cover, value_visible(run, in, sample), in_words);
 }
 
 struct pool_scratch {
@@ -66,12 +65,11 @@ static void max_block(struct run *run, const struct step *step, uint32_t block, 
     /* A masked output is 0, also where only a Pad's constant was seen. */
     uint32_t first = block * BLOCK_ROWS, s = run_sample_of(run, step->output, first);
     const struct value_state *out = &run->states[step->output];
-    size_t width = run->graph->values[step->output].width;
+    uint32_t width = run->graph->values[step->output].width;
     for (uint32_t i = 0; i < rows; i++) {
         while (first + i >= out->first[s + 1])
             s++;
-        uint32_t site = out->sites[first + i];
-        if (!value_visible(run, step->output, s)[site_y(site) * width + site_x(site)])
+        if (!sites_has(value_visible(run, step->output, s), width, out->sites[first + i]))
             memset(target + (size_t)i * channels, 0, channels * sizeof *target);
     }
 }

@@ -2,7 +2,6 @@
 #include <math.h>
 #include <string.h>
 
-#include "graph/sites.h"
 #include "ops/ops.h"
 
 static bool counts_masked(const struct graph *graph)
@@ -13,11 +12,12 @@ static bool counts_masked(const struct graph *graph)
 static void average_demand(struct run *run, const struct step *step, uint32_t sample)
 {
     uint32_t in = step->inputs[0];
-    size_t n = value_sites(&run->graph->values[in]);
+    const struct value *value = &run->graph->values[in];
+    uint64_t *demand = value_demand(run, in, sample);
     if (counts_masked(run->graph))
-        memset(value_demand(run, in, sample), 1, n);
+        sites_fill(value->height, value->width, demand);
     else
-        sites_or(value_demand(run, in, sample), value_visible(run, in, sample), n);
+        sites_or(demand, value_visible(run, in, sample), value_words(value));
 }
 
 static bool average_reads_masked(const struct graph *graph, const struct step *step, uint32_t input,
@@ -40,14 +40,13 @@ static uint32_t sum_visible(struct run *run, const struct step *step, uint32_t s
     uint32_t in = step->inputs[0], seen = 0;
     const struct value *value = &run->graph->values[in];
     const struct value_state *state = &run->states[in];
-    const uint8_t *visible = value_visible(run, in, sample);
+    const uint64_t *visible = value_visible(run, in, sample);
     bool all = counts_masked(run->graph);
     uint32_t i = state->first[sample], end = state->first[sample + 1];
     memset(sum, 0, value->channels * sizeof *sum);
     while (i < end) {
         uint32_t from = i;
-        while (i < end &&
-               (all || visible[site_y(state->sites[i]) * value->width + site_x(state->sites[i])]))
+        while (i < end && (all || sites_has(visible, value->width, state->sites[i])))
             i++;
         run->kernels->sum_rows(sum, state->rows + (size_t)from * value->channels, i - from,
                                value->channels);
@@ -88,7 +87,7 @@ static void max_demand(struct run *run, const struct step *step, uint32_t sample
 {
     uint32_t in = step->inputs[0];
     sites_or(value_demand(run, in, sample), value_visible(run, in, sample),
-             value_sites(&run->graph->values[in]));
+             value_words(&run->graph->values[in]));
 }
 
 static void max_block(struct run *run, const struct step *step, uint32_t sample, uint8_t *scratch)
@@ -96,14 +95,14 @@ static void max_block(struct run *run, const struct step *step, uint32_t sample,
     uint32_t in = step->inputs[0];
     const struct value *value = &run->graph->values[in];
     const struct value_state *state = &run->states[in];
-    const uint8_t *visible = value_visible(run, in, sample);
+    const uint64_t *visible = value_visible(run, in, sample);
     float *target = run->states[step->output].rows + (size_t)sample * value->channels;
     bool any = false;
     (void)scratch;
     memset(target, 0, value->channels * sizeof *target);
     for (uint32_t i = state->first[sample]; i < state->first[sample + 1]; i++) {
         const float *row = state->rows + (size_t)i * value->channels;
-        if (!visible[site_y(state->sites[i]) * value->width + site_x(state->sites[i])])
+        if (!sites_has(visible, value->width, state->sites[i]))
             continue;
         for (uint32_t c = 0; c < value->channels; c++)
             target[c] = !any || row[c] > target[c] ? row[c] : target[c];

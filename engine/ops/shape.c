@@ -4,33 +4,41 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "graph/sites.h"
 #include "ops/ops.h"
 
 /* ---- crop */
+
+/* Site of the input that becomes `site`. */
+static uint32_t crop_source(const struct crop *c, uint32_t site)
+{
+    return site_pack((uint32_t)(c->y0 + (int32_t)site_y(site) * c->dy),
+                     (uint32_t)(c->x0 + (int32_t)site_x(site) * c->dx));
+}
 
 static void crop_visible(struct run *run, const struct step *step, uint32_t sample)
 {
     const struct value *in = &run->graph->values[step->inputs[0]];
     const struct value *out = &run->graph->values[step->output];
-    const struct crop *c = &step->crop;
-    const uint8_t *from = value_visible(run, step->inputs[0], sample);
-    uint8_t *to = value_visible(run, step->output, sample);
-    for (int32_t y = 0; y < (int32_t)out->height; y++)
-        for (int32_t x = 0; x < (int32_t)out->width; x++)
-            *to++ = from[(size_t)(c->y0 + y * c->dy) * in->width + (size_t)(c->x0 + x * c->dx)];
+    const uint64_t *from = value_visible(run, step->inputs[0], sample);
+    uint64_t *to = value_visible(run, step->output, sample);
+    memset(to, 0, value_words(out) * sizeof *to);
+    for (uint32_t y = 0; y < out->height; y++, to += bits_words(out->width))
+        for (uint32_t x = 0; x < out->width; x++)
+            if (sites_has(from, in->width, crop_source(&step->crop, site_pack(y, x))))
+                bits_put(to, x);
 }
 
 static void crop_demand(struct run *run, const struct step *step, uint32_t sample)
 {
     const struct value *in = &run->graph->values[step->inputs[0]];
     const struct value *out = &run->graph->values[step->output];
-    const struct crop *c = &step->crop;
-    uint8_t *to = value_demand(run, step->inputs[0], sample);
-    const uint8_t *from = value_demand(run, step->output, sample);
-    for (int32_t y = 0; y < (int32_t)out->height; y++)
-        for (int32_t x = 0; x < (int32_t)out->width; x++)
-            to[(size_t)(c->y0 + y * c->dy) * in->width + (size_t)(c->x0 + x * c->dx)] |= *from++;
+    uint64_t *to = value_demand(run, step->inputs[0], sample);
+    const uint64_t *from = value_demand(run, step->output, sample);
+    for (uint32_t y = 0; y < out->height; y++, from += bits_words(out->width))
+        for (size_t x = 0; (x = bits_find(from, x, out->width, true)) < out->width; x++) {
+            uint32_t site = crop_source(&step->crop, site_pack(y, (uint32_t)x));
+            bits_put(to + site_y(site) * bits_words(in->width), site_x(site));
+        }
 }
 
 static bool crop_reads_masked(const struct graph *graph, const struct step *step, uint32_t input,
@@ -47,14 +55,12 @@ static void crop_execute(struct run *run, const struct step *step)
     const struct value *in = &run->graph->values[step->inputs[0]];
     const struct value_state *source = &run->states[step->inputs[0]];
     const struct value_state *target = &run->states[step->output];
-    const struct crop *c = &step->crop;
     const int32_t *map = run_site_map(run, step->inputs[0]);
     size_t sites = value_sites(in), bytes = in->channels * sizeof(float);
     for (uint32_t s = 0; s < run->n; s++)
         for (uint32_t i = target->first[s]; i < target->first[s + 1]; i++) {
-            size_t y = (size_t)(c->y0 + (int32_t)site_y(target->sites[i]) * c->dy);
-            size_t x = (size_t)(c->x0 + (int32_t)site_x(target->sites[i]) * c->dx);
-            int32_t row = map[s * sites + y * in->width + x];
+            uint32_t site = crop_source(&step->crop, target->sites[i]);
+            int32_t row = map[s * sites + (size_t)site_y(site) * in->width + site_x(site)];
             float *to = target->rows + (size_t)i * in->channels;
             if (row < 0)
                 memset(to, 0, bytes);
@@ -145,7 +151,7 @@ static void flatten_demand(struct run *run, const struct step *step, uint32_t sa
 {
     uint32_t in = step->inputs[0];
     sites_or(value_demand(run, in, sample), value_visible(run, in, sample),
-             value_sites(&run->graph->values[in]));
+             value_words(&run->graph->values[in]));
 }
 
 /* Rows of masked sites stay zero. */
@@ -157,13 +163,15 @@ static void flatten_execute(struct run *run, const struct step *step)
     const struct flatten *f = &step->flatten;
     for (uint32_t s = 0; s < run->n; s++) {
         float *target = run->states[step->output].rows + s * width;
-        const uint8_t *visible = value_visible(run, step->inputs[0], s);
+        const uint64_t *visible = value_visible(run, step->inputs[0], s);
         memset(target, 0, width * sizeof *target);
         for (uint32_t i = source->first[s]; i < source->first[s + 1]; i++) {
-            size_t y = site_y(source->sites[i]), x = site_x(source->sites[i]);
+            uint32_t y = site_y(source->sites[i]), x = site_x(source->sites[i]);
+            if (!sites_has(visible, in->width, source->sites[i]))
+                continue;
             const float *row = source->rows + (size_t)i * in->channels;
-            float *corner = target + y * f->row_stride + x * f->column_stride;
-            for (uint32_t c = 0; c < in->channels && visible[y * in->width + x]; c++)
+            float *corner = target + (size_t)y * f->row_stride + (size_t)x * f->column_stride;
+            for (uint32_t c = 0; c < in->channels; c++)
                 corner[f->offset[c]] = row[c];
         }
     }

@@ -1,4 +1,4 @@
-/* Site maps against plain loops over every window, for random windows.  SEED=n replays a run. */
+/* Planes of sites against plain loops over bytes, for random windows.  SEED=n replays a run. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,7 +12,7 @@
 #include "base/rng.h"
 #include "graph/sites.h"
 
-enum { MOST = 40, CELLS = MOST * MOST };
+enum { MOST = 200, CELLS = 20 * MOST };
 
 static uint64_t seed = 7;
 static int rounds = 3000;
@@ -38,8 +38,13 @@ static uint32_t outputs(uint32_t in, uint32_t kernel, uint32_t stride, uint32_t 
     uint32_t span = (kernel - 1) * dilation + 1, padded = in + before + after;
     if (span > padded)
         return 1;
-    uint32_t n = (padded - span) / stride + 1 + between(0, 1);
-    return n > MOST ? MOST : n;
+    return (padded - span) / stride + 1 + between(0, 1);
+}
+
+/* Often around the end of a word. */
+static uint32_t some_width(void)
+{
+    return between(0, 1) ? between(1, 20) : between(1, 3) * 64 - 4 + between(0, 8);
 }
 
 static struct window random_window(void)
@@ -53,9 +58,19 @@ static struct window random_window(void)
                        .pad_top = between(0, 9),
                        .pad_left = between(0, 9),
                        .in_height = between(1, 20),
-                       .in_width = between(1, 20)};
+                       .in_width = some_width()};
     if (between(0, 3) == 0)
         w.border = (struct border){between(0, 5), between(0, 5), between(0, 5), between(0, 5), 0};
+    if (between(0, 9) == 0) { /* one tap, the same cells */
+        w = (struct window){.kernel_height = 1,
+                            .kernel_width = 1,
+                            .stride_y = 1,
+                            .stride_x = 1,
+                            .dilation_y = 1,
+                            .dilation_x = 1,
+                            .in_height = w.in_height,
+                            .in_width = w.in_width};
+    }
     if (between(0, 9) == 0)
         w.stride_x = w.stride_y = 8192;
     w.out_height = outputs(w.in_height, w.kernel_height, w.stride_y, w.dilation_y,
@@ -99,35 +114,60 @@ static void cover_slowly(const struct window *w, const uint8_t *out, uint8_t *in
             }
 }
 
-static void assert_same(const char *what, const uint8_t *got, const uint8_t *want, size_t n,
-                        int round)
+/* Bits from bytes, in memory of exactly that size, so that sanitizers see every word beyond. */
+static uint64_t *plane_of(const uint8_t *bytes, uint32_t height, uint32_t width)
 {
-    if (memcmp(got, want, n) != 0)
-        fail_msg("%s differs in round %d; SEED=%llu", what, round, (unsigned long long)seed);
+    uint64_t *plane = calloc(sites_words(height, width), sizeof *plane);
+    assert_non_null(plane);
+    for (uint32_t y = 0; y < height; y++)
+        for (uint32_t x = 0; x < width; x++)
+            if (bytes[y * width + x])
+                bits_put(plane + y * bits_words(width), x);
+    return plane;
 }
 
-/* Buffers have exactly the size that the header says, so that sanitizers see every byte beyond. */
+/* Frees `got`. */
+static void assert_same(const char *what, uint64_t *got, const uint8_t *want, uint32_t height,
+                        uint32_t width, int round)
+{
+    uint64_t *plane = plane_of(want, height, width);
+    if (memcmp(got, plane, sites_words(height, width) * sizeof *plane) != 0)
+        fail_msg("%s differs in round %d; SEED=%llu", what, round, (unsigned long long)seed);
+    free(plane);
+    free(got);
+}
+
+static uint64_t *new_plane(uint32_t height, uint32_t width)
+{
+    uint64_t *plane = malloc(sites_words(height, width) * sizeof *plane);
+    assert_non_null(plane);
+    memset(plane, 0xa5, sites_words(height, width) * sizeof *plane);
+    return plane;
+}
+
 static void test_windows(void **state)
 {
     (void)state;
     for (int i = 0; i < rounds; i++) {
         struct window w = random_window();
         size_t n_in = (size_t)w.in_height * w.in_width, n_out = (size_t)w.out_height * w.out_width;
-        uint8_t *in = malloc(n_in), *out = malloc(n_out), want[CELLS];
-        uint8_t *scratch = malloc((size_t)w.in_height * w.out_width);
-        assert_true(in && out && scratch);
+        uint8_t *in = malloc(n_in), *out = malloc(n_out), *want = malloc(n_out);
+        assert_true(in && out && want);
         fill(in, n_in);
         any_slowly(&w, in, want);
-        sites_any(&w, in, out, scratch);
-        assert_same("sites_any", out, want, n_out, i);
+        uint64_t *source = plane_of(in, w.in_height, w.in_width);
+        uint64_t *target = new_plane(w.out_height, w.out_width);
+        sites_any(&w, source, target);
+        assert_same("sites_any", target, want, w.out_height, w.out_width, i);
         fill(out, n_out);
-        memcpy(want, in, n_in);
-        cover_slowly(&w, out, want);
-        sites_cover(&w, out, in, scratch);
-        assert_same("sites_cover", in, want, n_in, i);
+        target = plane_of(out, w.out_height, w.out_width);
+        cover_slowly(&w, out, in);
+        sites_cover(&w, target, source);
+        assert_same("sites_cover", source, in, w.in_height, w.in_width, i);
+        free(target);
         free(in);
         free(out);
-        free(scratch);
+        free(want);
     }
 }
 
@@ -135,21 +175,73 @@ static void test_grow(void **state)
 {
     (void)state;
     for (int i = 0; i < rounds; i++) {
-        uint32_t height = between(1, 20), width = between(1, 20);
-        size_t n = (size_t)height * width;
-        uint8_t *in = malloc(n), *out = malloc(n), *scratch = malloc(n), want[CELLS] = {0};
-        assert_true(in && out && scratch);
-        fill(in, n);
+        uint32_t height = between(1, 20), width = some_width();
+        uint8_t in[CELLS], want[CELLS] = {0};
+        fill(in, (size_t)height * width);
         for (uint32_t y = 0; y < height; y++)
             for (uint32_t x = 0; x < width; x++)
                 for (uint32_t v = y ? y - 1 : 0; v <= y + 1 && v < height; v++)
                     for (uint32_t u = x ? x - 1 : 0; u <= x + 1 && u < width; u++)
                         want[y * width + x] |= in[v * width + u];
-        sites_grow(height, width, in, out, scratch);
-        assert_same("sites_grow", out, want, n, i);
-        free(in);
-        free(out);
-        free(scratch);
+        uint64_t *plane = plane_of(in, height, width), *grown = new_plane(height, width);
+        sites_grow(height, width, plane, grown);
+        assert_same("sites_grow", grown, want, height, width, i);
+        free(plane);
+    }
+}
+
+static void test_lists(void **state)
+{
+    (void)state;
+    for (int i = 0; i < rounds; i++) {
+        uint32_t height = between(1, 20), width = some_width(), n = 0;
+        uint8_t rows[CELLS];
+        fill(rows, (size_t)height * width);
+        uint64_t *plane = plane_of(rows, height, width);
+        for (uint32_t k = 0; k < height * width; k++)
+            n += rows[k];
+        assert_int_equal(sites_count(plane, sites_words(height, width)), n);
+        uint32_t *list = malloc((n + SITES_SLACK) * sizeof *list);
+        assert_int_equal(sites_list(height, width, plane, list), n);
+        uint32_t *next = list;
+        for (uint32_t y = 0; y < height; y++)
+            for (uint32_t x = 0; x < width; x++) {
+                assert_int_equal(sites_has(plane, width, site_pack(y, x)), rows[y * width + x]);
+                if (rows[y * width + x])
+                    assert_int_equal(*next++, site_pack(y, x));
+            }
+        free(list);
+        free(plane);
+    }
+}
+
+/* Cells between the rows of the map stay what they were. */
+static void test_numbers(void **state)
+{
+    (void)state;
+    for (int i = 0; i < rounds; i++) {
+        uint32_t height = between(1, 20), width = some_width(), stride = width + between(0, 5);
+        size_t n = (size_t)height * width, cells = (size_t)(height - 1) * stride + width;
+        uint8_t rows[CELLS], shown[CELLS];
+        fill(rows, n);
+        fill(shown, n);
+        for (size_t k = 0; k < n; k++)
+            shown[k] &= rows[k];
+        uint64_t *a = plane_of(rows, height, width), *b = plane_of(shown, height, width);
+        int32_t *map = malloc(cells * sizeof *map), next = 1000;
+        memset(map, 0x77, cells * sizeof *map);
+        sites_number(height, width, a, b, 1000, map, stride);
+        for (size_t k = 0; k < cells; k++) {
+            size_t y = k / stride, x = k % stride, at = y * width + x;
+            int32_t want = x >= width ? 0x77777777 : shown[at] ? next : -1;
+            next += x < width && rows[at];
+            if (map[k] != want)
+                fail_msg("sites_number: %d, not %d, in round %d; SEED=%llu", map[k], want, i,
+                         (unsigned long long)seed);
+        }
+        free(map);
+        free(a);
+        free(b);
     }
 }
 
@@ -157,20 +249,38 @@ static void test_sets(void **state)
 {
     (void)state;
     for (int i = 0; i < 300; i++) {
-        size_t n = between(0, 300);
-        uint8_t a[300] = {0}, b[300], either[300];
+        uint32_t n = some_width();
+        size_t words = bits_words(n);
+        uint8_t a[MOST] = {0}, b[MOST], both[MOST], either[MOST], rest[MOST];
         bool any = false;
         fill(a, n);
         fill(b, n);
         for (size_t k = 0; k < n; k++) {
+            both[k] = a[k] & b[k];
             either[k] = a[k] | b[k];
+            rest[k] = a[k] & !b[k];
             any |= a[k];
         }
-        assert_int_equal(sites_any_set(a, n), any);
-        sites_or(b, a, n);
-        assert_same("sites_or", b, either, n, i);
-        sites_and(b, a, n);
-        assert_same("sites_and after or", b, a, n, i);
+        uint64_t *x = plane_of(a, 1, n), *y = plane_of(b, 1, n), *z = plane_of(a, 1, n);
+        assert_int_equal(sites_any_set(x, words), any);
+        sites_and(z, y, words);
+        assert_same("sites_and", z, both, 1, n, i);
+        z = plane_of(a, 1, n);
+        sites_or(z, y, words);
+        assert_same("sites_or", z, either, 1, n, i);
+        z = plane_of(a, 1, n);
+        sites_without(z, y, words);
+        sites_or_and(z, x, y, words);
+        assert_same("sites_without and sites_or_and", z, a, 1, n, i);
+        z = plane_of(a, 1, n);
+        sites_without(z, y, words);
+        assert_same("sites_without", z, rest, 1, n, i);
+        memset(both, 1, n);
+        z = new_plane(1, n);
+        sites_fill(1, n, z);
+        assert_same("sites_fill", z, both, 1, n, i);
+        free(x);
+        free(y);
     }
 }
 
@@ -188,9 +298,8 @@ static int start(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_windows),
-        cmocka_unit_test(test_grow),
-        cmocka_unit_test(test_sets),
+        cmocka_unit_test(test_windows), cmocka_unit_test(test_grow), cmocka_unit_test(test_lists),
+        cmocka_unit_test(test_numbers), cmocka_unit_test(test_sets),
     };
     return cmocka_run_group_tests_name("sites", tests, start, NULL);
 }
