@@ -164,6 +164,8 @@ static enum lm_status build(struct lm_model *model, const struct onnx_model *onn
         return status;
     status = graph_fuse(&model->graph, error);
     if (status == LM_OK)
+        status = graph_place_recalls(&model->graph, error);
+    if (status == LM_OK)
         status = graph_pack(&model->graph, model->kernels, error);
     return status == LM_OK ? plan_make(&model->graph, &model->plan, error) : status;
 }

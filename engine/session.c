@@ -1,9 +1,11 @@
 /* Sessions: all memory of a run, taken once; and the run itself, which cannot fail. */
 #include "layermask/session.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "base/memory.h"
+#include "graph/memo.h"
 #include "graph/run.h"
 #include "model_room.h"
 #include "session_profile.h"
@@ -17,6 +19,8 @@ struct lm_session {
     uint8_t *memory; /* everything that the run's pointers point into */
     size_t bytes;
     struct profile profile;
+    struct memo *memo;
+    uint64_t picture; /* of the runs to come; 0: any */
 };
 
 /* Hands out pieces of one block; with base NULL it only counts. */
@@ -177,6 +181,7 @@ void lm_session_free(struct lm_session *session)
         return;
     free(session->memory);
     profile_free(&session->profile);
+    memo_free(session->memo);
     free(session);
 }
 
@@ -271,6 +276,8 @@ enum lm_status lm_session_run(struct lm_session *session, uint32_t n, const floa
     lm_model_info(session->model, &info);
     run->n = n;
     run->masks = visible;
+    run->memo =
+        session->memo && memo_turn_to(session->memo, session->picture) ? session->memo : NULL;
     run->pool = pool;
     run->stats = (struct lm_run_stats){.macs_plain = info.macs * n};
     uint64_t start_ns = profile_now(&session->profile);
@@ -284,6 +291,19 @@ enum lm_status lm_session_run(struct lm_session *session, uint32_t n, const floa
     execute(session);
     memcpy(logits, run->states[run->graph->output].rows, n * (size_t)info.classes * sizeof *logits);
     return LM_OK;
+}
+
+enum lm_status lm_session_remember(struct lm_session *session, uint64_t max_bytes,
+                                   struct lm_error *error)
+{
+    assert(!session->memo);
+    return memo_create(&session->model->graph, &session->model->plan, session->max_batch, max_bytes,
+                       &session->memo, error);
+}
+
+void lm_session_turn_to(struct lm_session *session, uint64_t picture)
+{
+    session->picture = picture;
 }
 
 void lm_session_stats(const struct lm_session *session, struct lm_run_stats *out)

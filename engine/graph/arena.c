@@ -114,17 +114,44 @@ static void place(struct arena *arena, struct block *block)
     insert(arena, block);
 }
 
+/* What a recall step makes stands where its input stood. */
+static bool is_recalled(const struct graph *graph, uint32_t value)
+{
+    uint32_t producer = graph->values[value].producer;
+    return producer < graph->n_steps && graph->steps[producer].output == value &&
+           graph->steps[producer].kind->recalls;
+}
+
+/* The last step that needs the place of a value. */
+static uint32_t last_use(const struct graph *graph, const struct plan *plan, uint32_t value)
+{
+    uint32_t last = plan->values[value].last_use;
+    if (last < graph->n_steps && graph->steps[last].kind->recalls)
+        last = last_use(graph, plan, graph->steps[last].output);
+    return last;
+}
+
+/* The most floats that stand there. */
+static size_t most_floats(const struct graph *graph, const struct plan *plan, uint32_t value)
+{
+    uint32_t last = plan->values[value].last_use;
+    size_t floats = plan->values[value].rows * graph->values[value].channels, later = 0;
+    if (last < graph->n_steps && graph->steps[last].kind->recalls)
+        later = most_floats(graph, plan, graph->steps[last].output);
+    return floats > later ? floats : later;
+}
+
 /* Blocks of the values that have rows; their floats are whole cache lines. */
 static size_t list_blocks(const struct graph *graph, const struct plan *plan, struct block *blocks)
 {
     size_t n = 0;
     for (uint32_t v = 0; v < graph->n_values; v++) {
         const struct value_plan *p = &plan->values[v];
-        if (!p->rows)
+        if (!p->rows || is_recalled(graph, v))
             continue;
-        size_t floats = p->rows * graph->values[v].channels;
+        size_t floats = most_floats(graph, plan, v);
         uint32_t birth = v == graph->input ? 0 : graph->values[v].producer + 1;
-        uint32_t death = p->last_use + 1;
+        uint32_t death = last_use(graph, plan, v) + 1;
         blocks[n++] = (struct block){
             .floats = (floats + ALIGN_FLOATS - 1) / ALIGN_FLOATS * ALIGN_FLOATS,
             .birth = birth,
@@ -162,6 +189,10 @@ enum lm_status arena_plan(const struct graph *graph, struct plan *plan, struct l
             plan->arena = plan->arena > end ? plan->arena : end;
         }
     }
+    for (uint32_t i = 0; i < graph->n_steps; i++)
+        if (graph->steps[i].kind->recalls)
+            plan->values[graph->steps[i].output].offset =
+                plan->values[graph->steps[i].inputs[0]].offset;
     enum lm_status status =
         blocks && made ? LM_OK : lm_fail(error, LM_NOMEM, "out of memory for the plan");
     free(blocks);

@@ -78,6 +78,10 @@ struct step_kind {
     void (*visible)(struct run *run, const struct step *step, uint32_t sample);
     void (*demand)(struct run *run, const struct step *step, uint32_t sample);
     void (*execute)(struct run *run, const struct step *step);
+    /* Makes the identities of the output's sites (graph/memo.h) from those of the inputs, which are
+     * all spatial; NULL: the kind cannot say what its rows depend on. */
+    void (*identify)(struct run *run, const struct step *step, uint32_t sample);
+    bool recalls; /* what is remembered is not demanded of its input */
     /* Whether the step may read rows of input `input` at sites that are masked there;
      * masked: whether masked sites of its output may be demanded. */
     bool (*reads_masked)(const struct graph *graph, const struct step *step, uint32_t input,
@@ -143,6 +147,12 @@ struct flatten {
     uint32_t *offset;
 };
 
+/* A place where rows are remembered (graph/memo.h): number `cut` of at most MEMO_MAX_CUTS. */
+enum { MEMO_MAX_CUTS = 3 };
+struct recall {
+    uint32_t cut;
+};
+
 struct step {
     const struct step_kind *kind;
     char *name; /* of the ONNX node */
@@ -155,6 +165,7 @@ struct step {
         struct channels channels;
         struct crop crop;
         struct flatten flatten;
+        struct recall recall;
     };
     struct program program; /* pointwise steps; after a conv; length 0: none */
     bool dead;

@@ -7,6 +7,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "graph/identity.h"
 #include "graph/run.h"
 
 static bool is_planned(const struct run *run, uint32_t value)
@@ -29,18 +30,13 @@ static void clear_demand(struct run *run)
     }
 }
 
-static bool is_masked(const struct run *run, uint32_t sample)
-{
-    return run->masks && run->masks[sample];
-}
-
 /* Without a mask all is visible, also behind a window that sees nothing but padding. */
 static void propagate_visible(struct run *run, const struct step *step, uint32_t sample)
 {
     const struct value *value = &run->graph->values[step->output];
     if (!value->spatial)
         return;
-    if (is_masked(run, sample))
+    if (run_is_masked(run, sample))
         step->kind->visible(run, step, sample);
     else
         sites_fill(value->height, value->width, value_visible(run, step->output, sample));
@@ -54,19 +50,31 @@ static void drop_masked(struct run *run, uint32_t value, uint32_t sample)
                   value_words(&run->graph->values[value]));
 }
 
-static void propagate(struct run *run)
+/* Of the values before the last recall step. */
+static void identify(struct run *run, uint32_t sample)
+{
+    const struct graph *graph = run->graph;
+    identity_of_input(run, sample);
+    for (size_t i = 0; i < memo_identities(run->memo)->steps; i++) {
+        const struct step *step = &graph->steps[i];
+        if (run->plan->values[step->output].identity == step->output)
+            step->kind->identify(run, step, sample);
+    }
+}
+
+/* Forwards and backwards for one sample. */
+static void propagate(struct run *run, uint32_t sample)
 {
     const struct graph *graph = run->graph;
     for (size_t i = 0; i < graph->n_steps; i++)
-        for (uint32_t s = 0; s < run->n; s++)
-            propagate_visible(run, &graph->steps[i], s);
-    for (size_t i = graph->n_steps; i-- > 0;)
-        for (uint32_t s = 0; s < run->n; s++) {
-            drop_masked(run, graph->steps[i].output, s);
-            graph->steps[i].kind->demand(run, &graph->steps[i], s);
-        }
-    for (uint32_t s = 0; s < run->n; s++)
-        drop_masked(run, graph->input, s);
+        propagate_visible(run, &graph->steps[i], sample);
+    if (run->memo && run_is_masked(run, sample))
+        identify(run, sample);
+    for (size_t i = graph->n_steps; i-- > 0;) {
+        drop_masked(run, graph->steps[i].output, sample);
+        graph->steps[i].kind->demand(run, &graph->steps[i], sample);
+    }
+    drop_masked(run, graph->input, sample);
 }
 
 /* ---- lists of rows */
@@ -147,7 +155,7 @@ static void list_ring(struct run *run, uint32_t id)
 static bool is_plain(const struct run *run)
 {
     for (uint32_t s = 0; s < run->n; s++)
-        if (is_masked(run, s))
+        if (run_is_masked(run, s))
             return false;
     return true;
 }
@@ -157,12 +165,15 @@ void run_plan_masks(struct run *run)
 {
     const struct graph *graph = run->graph;
     bool plain = is_plain(run);
+    if (plain)
+        run->memo = NULL; /* nothing to be told apart */
     if (plain && run->plain && run->planned == run->n)
         return;
     clear_demand(run);
     run->plain = plain;
     run->planned = run->n;
-    propagate(run);
+    for (uint32_t s = 0; s < run->n; s++)
+        propagate(run, s);
     memset(run->known_rows, 0xff, run->plan->table * sizeof *run->known_rows);
     for (uint32_t v = 0; v < graph->n_values; v++)
         if (is_planned(run, v)) {

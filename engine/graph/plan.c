@@ -112,6 +112,38 @@ static void plan_masked_rows(const struct graph *graph, struct plan *plan)
     }
 }
 
+/* Whether each row of the step's output is made of the input's row at the same site alone. */
+static bool keeps_identity(const struct plan *plan, struct step *step)
+{
+    const struct window *w = step->kind->window ? step->kind->window(step) : NULL;
+    if (!w || step->n_inputs > 1)
+        return step->n_inputs == 1;
+    return window_taps(w) == 1 && w->stride_y == 1 && w->stride_x == 1 &&
+           w->in_height == w->out_height && w->in_width == w->out_width && !w->pad_top &&
+           !w->pad_left && !w->border.top && !w->border.left &&
+           !plan->values[step->output].masked_rows;
+}
+
+/* Values before the last recall step that depend on nothing else than cells near by. */
+static void plan_identities(const struct graph *graph, struct plan *plan)
+{
+    size_t last = 0;
+    for (size_t i = 0; i < graph->n_steps; i++)
+        last = graph->steps[i].kind->recalls ? i : last;
+    for (uint32_t v = 0; v < graph->n_values; v++)
+        plan->values[v].identity = GRAPH_NO_VALUE;
+    plan->values[graph->input].identity = last ? graph->input : GRAPH_NO_VALUE;
+    for (size_t i = 0; i <= last && last; i++) {
+        struct step *step = &graph->steps[i];
+        bool known = step->kind->identify != NULL;
+        for (uint32_t k = 0; k < step->n_inputs; k++)
+            known &= plan->values[step->inputs[k]].identity != GRAPH_NO_VALUE;
+        if (known)
+            plan->values[step->output].identity =
+                keeps_identity(plan, step) ? plan->values[step->inputs[0]].identity : step->output;
+    }
+}
+
 static void plan_ranges(const struct graph *graph, struct plan *plan)
 {
     for (uint32_t v = 0; v < graph->n_values; v++) {
@@ -142,6 +174,7 @@ enum lm_status plan_make(struct graph *graph, struct plan *plan, struct lm_error
     if (status != LM_OK)
         return status;
     plan_masked_rows(graph, plan);
+    plan_identities(graph, plan);
     plan_ranges(graph, plan);
     for (size_t i = 0; i < graph->n_steps; i++) {
         const struct step *step = &graph->steps[i];

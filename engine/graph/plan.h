@@ -20,6 +20,7 @@ struct pad_map {
 
 struct value_plan {
     uint32_t rounds;     /* of neighbour padding, most of all Convs that read it; 0: none */
+    uint32_t identity;   /* value with the same identities, maybe itself; GRAPH_NO_VALUE: none */
     bool masked_rows;    /* rows of masked sites may be demanded (a Concat exposes them) */
     uint32_t last_use;   /* step */
     size_t rows;         /* most rows of one sample, ring included */

@@ -42,6 +42,7 @@ struct run {
     int32_t **maps;       /* of plan->maps: cells, sample after sample */
     bool *map_ready;      /* filled for this run */
     uint64_t *planes[3];  /* scratch of mask planning, plan->max_words each */
+    struct memo *memo;    /* NULL: nothing is remembered */
     uint64_t *rounds;     /* the same, for a plane for each round of the value that has most */
     uint32_t *known_rows; /* hash table of values by their demand, plan->table entries */
     uint32_t planned;     /* samples of the last plan */
@@ -69,6 +70,11 @@ static inline uint64_t *value_ring(const struct run *run, uint32_t value, uint32
 {
     size_t plane = (size_t)sample * run->plan->values[value].rounds + round - 1;
     return run->states[value].ring + plane * value_words(&run->graph->values[value]);
+}
+
+static inline bool run_is_masked(const struct run *run, uint32_t sample)
+{
+    return run->masks && run->masks[sample];
 }
 
 /* Masks forwards, demand backwards, then rows and maps of every value. */

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "graph/identity.h"
 #include "ops/ops.h"
 
 enum { BLOCK_ROWS = 512 };
@@ -118,10 +119,17 @@ static void channels_clear(struct step *step)
     free(step->channels.weight);
 }
 
+static void channels_identify(struct run *run, const struct step *step, uint32_t sample)
+{
+    (void)sample;
+    identity_join(run, step, 0);
+}
+
 const struct step_kind step_channels = {
     .name = "channels",
     .visible = channels_visible,
     .demand = channels_demand,
+    .identify = channels_identify,
     .execute = channels_execute,
     .reads_masked = channels_read_masked,
     .scratch = channels_scratch,

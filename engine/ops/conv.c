@@ -287,6 +287,7 @@ const struct step_kind step_conv = {
     .name = "conv",
     .visible = conv_visible,
     .demand = conv_demand,
+    .identify = conv_identify,
     .execute = conv_execute,
     .reads_masked = conv_reads_masked,
     .scratch = conv_scratch,

@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "graph/identity.h"
 #include "graph/sites.h"
 #include "ops/conv_parts.h"
 
@@ -78,8 +79,18 @@ void conv_demand(struct run *run, const struct step *step, uint32_t sample)
 }
 
 bool conv_reads_masked(const struct graph *graph, const struct step *step, uint32_t input,
-                              bool masked)
+                       bool masked)
 {
     (void)graph;
     return masked && (input > 0 || step->conv.pointwise);
+}
+
+void conv_identify(struct run *run, const struct step *step, uint32_t sample)
+{
+    if (step->conv.pointwise) {
+        identity_join(run, step, 0);
+        return;
+    }
+    identity_of_windows(run, step, &step->conv.window, step->conv.window.kernel_width, sample);
+    identity_join(run, step, 1);
 }

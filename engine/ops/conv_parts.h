@@ -8,6 +8,7 @@
 
 void conv_visible(struct run *run, const struct step *step, uint32_t sample);
 void conv_demand(struct run *run, const struct step *step, uint32_t sample);
+void conv_identify(struct run *run, const struct step *step, uint32_t sample);
 bool conv_reads_masked(const struct graph *graph, const struct step *step, uint32_t input,
                        bool masked);
 

@@ -8,7 +8,7 @@
 /* ---- kinds of steps */
 
 extern const struct step_kind step_conv, step_max_pool, step_average_pool, step_global_average,
-    step_global_max, step_pointwise, step_channels, step_crop, step_flatten;
+    step_global_max, step_pointwise, step_channels, step_crop, step_flatten, step_recall;
 
 /* ---- from nodes to steps */
 
@@ -185,6 +185,9 @@ enum lm_status fold_node(struct lowering *lowering, const struct onnx_node *node
 /* Packs the weights of all convs for the kernels; they cannot be changed any more. */
 enum lm_status graph_pack(struct graph *graph, const struct kernels *kernels,
                           struct lm_error *error);
+
+/* Puts recall steps (graph/memo.h) behind early values, after fusion. */
+enum lm_status graph_place_recalls(struct graph *graph, struct lm_error *error);
 
 /* Fusion: pointwise chains into one program, programs into the convs that feed them. */
 enum lm_status graph_fuse(struct graph *graph, struct lm_error *error);

@@ -1,4 +1,5 @@
 /* Pointwise steps: programs that no conv could take along. */
+#include "graph/identity.h"
 #include "ops/ops.h"
 
 enum { BLOCK_ROWS = 512 };
@@ -43,10 +44,17 @@ static void pointwise_execute(struct run *run, const struct step *step)
     run_blocks(&task, (run->states[step->output].n_rows + BLOCK_ROWS - 1) / BLOCK_ROWS);
 }
 
+static void pointwise_identify(struct run *run, const struct step *step, uint32_t sample)
+{
+    (void)sample;
+    identity_join(run, step, 0);
+}
+
 const struct step_kind step_pointwise = {
     .name = "pointwise",
     .visible = pointwise_visible,
     .demand = pointwise_demand,
+    .identify = pointwise_identify,
     .execute = pointwise_execute,
     .reads_masked = pointwise_reads_masked,
     .scratch = program_scratch,

@@ -1,6 +1,7 @@
 /* MaxPool and AveragePool: only visible cells count. */
 #include <string.h>
 
+#include "graph/identity.h"
 #include "ops/lower_window.h"
 
 enum { BLOCK_ROWS = 128 };
@@ -23,6 +24,11 @@ static void pool_demand(struct run *run, const struct step *step, uint32_t sampl
     memset(cover, 0, in_words * sizeof *cover);
     sites_cover(&step->pool.window, wanted, cover);
     sites_or_and(value_demand(run, in, sample), cover, value_visible(run, in, sample), in_words);
+}
+
+static void pool_identify(struct run *run, const struct step *step, uint32_t sample)
+{
+    identity_of_windows(run, step, &step->pool.window, 0, sample);
 }
 
 struct pool_scratch {
@@ -171,6 +177,7 @@ const struct step_kind step_max_pool = {
     .name = "max_pool",
     .visible = pool_visible,
     .demand = pool_demand,
+    .identify = pool_identify,
     .execute = max_execute,
     .scratch = pool_scratch,
     .window = pool_window,
@@ -180,6 +187,7 @@ const struct step_kind step_average_pool = {
     .name = "average_pool",
     .visible = pool_visible,
     .demand = pool_demand,
+    .identify = pool_identify,
     .execute = average_execute,
     .scratch = pool_scratch,
     .window = pool_window,

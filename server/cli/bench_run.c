@@ -117,6 +117,7 @@ static enum lm_status measure(struct bench *bench, const struct bench_options *o
     struct progress progress;
     const struct batches_work work = {.count = options->samples,
                                       .size = options->batch,
+                                      .picture = batches_picture(),
                                       .context = bench,
                                       .fill = fill,
                                       .take = take,

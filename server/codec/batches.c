@@ -26,6 +26,12 @@ struct run {
     struct lm_error *error;
 };
 
+uint64_t batches_picture(void)
+{
+    static _Atomic uint64_t last;
+    return ++last;
+}
+
 uint32_t batches_count(const struct batches_work *work)
 {
     return work->count / work->size + (work->count % work->size != 0);
@@ -56,6 +62,8 @@ enum lm_status runner_create(const struct lm_model *model, uint32_t size, struct
     if (status == LM_OK)
         status =
             lm_session_create(model, size, pool ? pool_threads(pool) : 1, &runner->session, error);
+    if (status == LM_OK && !pool)
+        status = lm_session_remember(runner->session, RUNNER_MEMO_BYTES, error);
     if (status != LM_OK) {
         runner_free(runner);
         return status;
@@ -78,7 +86,8 @@ uint64_t runner_bytes(const struct lm_model *model, uint32_t size)
     struct lm_model_info info;
     lm_model_info(model, &info);
     uint64_t session = lm_session_bytes(model, size, 1);
-    uint64_t rest = sizeof(struct runner) + (uint64_t)size * info.classes * sizeof(float);
+    uint64_t rest =
+        sizeof(struct runner) + (uint64_t)size * info.classes * sizeof(float) + RUNNER_MEMO_BYTES;
     return session > UINT64_MAX - rest ? UINT64_MAX : session + rest;
 }
 
@@ -97,6 +106,7 @@ enum lm_status runner_take_batch(struct runner *runner, const struct batches_wor
     for (uint32_t slot = 0; slot < n && status == LM_OK; slot++)
         status = work->fill(work->context, first + slot, thread, slot, &planes[slot],
                             &visible[slot], error);
+    lm_session_turn_to(runner->session, work->picture);
     if (status == LM_OK)
         status = lm_session_run(runner->session, n, planes, visible, runner->logits,
                                 runner->parallel.threads > 0 ? &runner->parallel : NULL, error);

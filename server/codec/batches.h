@@ -18,11 +18,16 @@
 
 enum { BATCHES_DEFAULT_SIZE = 4, BATCHES_MAX_SIZE = 256 };
 
+/* Of each runner, for rows that many masks of a picture have in common. */
+enum { RUNNER_MEMO_BYTES = 48 << 20 };
+
 /* What to run.  Both callbacks are called from several threads at once, never twice at the same
  * time with the same `thread`. */
 struct batches_work {
     uint32_t count; /* items */
     uint32_t size;  /* items of a micro-batch, at most what its runners were made for */
+    uint64_t
+        picture; /* all items are masks of this picture, from batches_picture; 0: they are not */
     void *context;
 
     /* Points at item `index`'s planes and mask (NULL: all visible).  What is pointed at must stay
@@ -42,6 +47,9 @@ struct batches_work {
     void *progress_context;
 };
 
+/* A number that no other picture of this process has (see lm_session_turn_to). */
+uint64_t batches_picture(void);
+
 /* Micro-batches of the work, and the items of one of them. */
 uint32_t batches_count(const struct batches_work *work);
 uint32_t batches_items(const struct batches_work *work, uint32_t index);
@@ -56,7 +64,8 @@ enum lm_status runner_create(const struct lm_model *model, uint32_t size, struct
                              struct runner **out, struct lm_error *error);
 void runner_free(struct runner *runner); /* NULL is fine */
 
-/* Memory of a runner without a pool, bytes. */
+/* Memory of a runner without a pool, bytes; most of what it remembers of a picture is taken only
+ * when there is something to remember. */
 uint64_t runner_bytes(const struct lm_model *model, uint32_t size);
 
 struct lm_session *runner_session(struct runner *runner);

@@ -131,13 +131,15 @@ enum lm_status explainer_prepare(const struct model_dir *dir, const struct lm_mo
         explainer_free(explainer);
         return status;
     }
-    explainer->work = (struct batches_work){.count = explainer->samples.count,
-                                            .size = size,
-                                            .context = explainer,
-                                            .fill = fill,
-                                            .take = take,
-                                            .progress = options->progress,
-                                            .progress_context = options->progress_context};
+    explainer->work = (struct batches_work){
+        .count = explainer->samples.count,
+        .size = size,
+        .picture = options->masking.kind == MASKING_LAYER ? batches_picture() : 0,
+        .context = explainer,
+        .fill = fill,
+        .take = take,
+        .progress = options->progress,
+        .progress_context = options->progress_context};
     explainer->prepared_ms = clock_ms();
     *out = explainer;
     return LM_OK;

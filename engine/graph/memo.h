@@ -1,0 +1,67 @@
+/* Memoisation of early layers: rows that are the same under many masks of one picture are computed
+ * once.
+ *
+ * A row of an early layer depends on few pixels and on which of them are visible, so a thousand
+ * masks of a picture give a site few different rows.  Each site of a value gets an identity, a hash
+ * of what its row is computed from: of the input, whether the pixel is visible; of a window, the
+ * identities of the cells that it sees, neighbour-padded ones included; of arithmetic between rows,
+ * theirs.  Two samples whose site has the same identity have the same row there, bit for bit,
+ * because a kernel's result depends on its operands alone.  Recall steps (ops/recall.c) stand
+ * behind some early values: what is remembered there is not demanded of the layers before.
+ *
+ * A memo is one session's, is about one picture at a time and never changes a result (identities
+ * are 64 bits: two different ones among a million rows meet with a chance of 3e-8).
+ */
+#ifndef LM_GRAPH_MEMO_H
+#define LM_GRAPH_MEMO_H
+
+#include <stdbool.h>
+
+#include "graph/graph.h"
+#include "graph/plan.h"
+
+struct run;
+struct memo;
+
+/* For runs of at most `batch` samples, in about max_bytes bytes.  *out = NULL, and LM_OK, if the
+ * graph has no recall steps or the memory is too little to be of use. */
+enum lm_status memo_create(const struct graph *graph, const struct plan *plan, uint32_t batch,
+                           uint64_t max_bytes, struct memo **out, struct lm_error *error);
+void memo_free(struct memo *memo); /* NULL is fine */
+
+/* The next run is about this picture (0: any); whether the memo can be of use to it.  Another
+ * picture's rows are forgotten once that has not been asked for during MEMO_PATIENCE runs. */
+enum { MEMO_PATIENCE = 8 };
+bool memo_turn_to(struct memo *memo, uint64_t picture);
+
+/* Identities of one sample's sites, for those that make them (graph/identity.h). */
+struct identities {
+    uint64_t **of;   /* value: its sites'; NULL if it has none; two values may share one array */
+    uint64_t *cells; /* room for those of any framed value */
+    uint64_t *fresh; /* and of any value */
+    uint32_t *list;  /* room for any value's sites */
+    size_t steps;    /* how many of the first steps make some */
+};
+const struct identities *memo_identities(const struct memo *memo);
+
+/* Takes from `demand`, a plane of the value that recall step `cut` reads, the sites of a sample
+ * whose rows are known or will be made for another sample of this run, and notes where they are. */
+void memo_look_up(struct memo *memo, uint32_t cut, uint32_t sample, uint64_t *demand);
+
+/* The same for a sample that has no mask: all of its rows are made, and none is remembered. */
+void memo_look_away(struct memo *memo, uint32_t cut, uint32_t sample);
+
+/* The rows that were made become those of all demanded sites, in place: they are moved apart and
+ * the known ones put between them. */
+struct memo_rows {
+    float *rows;
+    uint32_t samples;
+    const uint32_t *made_sites, *made_first; /* what memo_look_up left; as in struct value_state */
+    const uint32_t *sites, *first;           /* all */
+};
+void memo_recall(struct memo *memo, uint32_t cut, const struct memo_rows *rows);
+
+/* Sites looked up since the memo was made, and those of them that were known. */
+void memo_counts(const struct memo *memo, uint64_t *looked_up, uint64_t *known);
+
+#endif
