@@ -52,8 +52,8 @@ void run_pad_map(struct run *run, uint32_t index)
             sites_and(run->planes[0], value_visible(run, map->value, s), words);
             shown = run->planes[0];
         }
-        sites_number(value->height, value->width, demand, shown, (int32_t)state->first[s],
-                     map_corner(run, index, s), map->width);
+        sites_number(run->kernels, value->height, value->width, demand, shown,
+                     (int32_t)state->first[s], map_corner(run, index, s), map->width);
     }
     if (state->has_ring)
         map_ring(run, index);
@@ -117,8 +117,8 @@ const int32_t *run_site_map(struct run *run, uint32_t id)
     size_t sites = (size_t)value_sites(value);
     for (uint32_t s = 0; s < run->n && !owner->has_site_map; s++) {
         const uint64_t *demand = value_demand(run, id, s);
-        sites_number(value->height, value->width, demand, demand, (int32_t)state->first[s],
-                     owner->own_map + s * sites, value->width);
+        sites_number(run->kernels, value->height, value->width, demand, demand,
+                     (int32_t)state->first[s], owner->own_map + s * sites, value->width);
     }
     owner->has_site_map = true;
     state->site_map = owner->own_map;

@@ -238,34 +238,13 @@ uint32_t sites_list(uint32_t height, uint32_t width, const uint64_t *plane, uint
     return (uint32_t)(end - list);
 }
 
-/* Up to eight cells: byte k of `before` counts the bits up to bit k. */
-static inline int32_t number_cells(uint8_t rows, uint8_t shown, int32_t next, int32_t *map,
-                                   uint32_t cells)
+void sites_number(const struct kernels *kernels, uint32_t height, uint32_t width,
+                  const uint64_t *rows, const uint64_t *shown, int32_t first, int32_t *map,
+                  size_t stride)
 {
-    uint64_t spread = (rows * 0x0101010101010101u & 0x8040201008040201u) + 0x7f7f7f7f7f7f7f7fu;
-    uint64_t upto = (spread >> 7 & 0x0101010101010101u) * 0x0101010101010101u;
-    for (uint32_t k = 0; k < cells; k++)
-        map[k] = shown >> k & 1 ? next + (int32_t)(upto >> 8 * k & 0xff) - 1 : -1;
-    return next + (int32_t)(upto >> 56);
-}
-
-static int32_t number_word(uint64_t rows, uint64_t shown, int32_t next, int32_t *map,
-                           uint32_t cells)
-{
-    uint32_t x = 0;
-    for (; x + 8 <= cells; x += 8)
-        next = number_cells((uint8_t)(rows >> x), (uint8_t)(shown >> x), next, map + x, 8);
-    if (x < cells)
-        next = number_cells((uint8_t)(rows >> x), (uint8_t)(shown >> x), next, map + x, cells - x);
-    return next;
-}
-
-void sites_number(uint32_t height, uint32_t width, const uint64_t *rows, const uint64_t *shown,
-                  int32_t first, int32_t *map, size_t stride)
-{
-    for (uint32_t y = 0; y < height; y++, map += stride)
-        for (uint32_t x = 0; x < width; x += 64) {
-            uint32_t cells = width - x < 64 ? width - x : 64;
-            first = number_word(*rows++, *shown++, first, map + x, cells);
-        }
+    size_t words = bits_words(width);
+    for (uint32_t y = 0; y < height; y++, rows += words, shown += words, map += stride) {
+        kernels->number(map, rows, shown, width, first);
+        first += (int32_t)sites_count(rows, words);
+    }
 }

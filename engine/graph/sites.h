@@ -10,6 +10,7 @@
 
 #include "base/bits.h"
 #include "graph/graph.h"
+#include "kernels/kernels.h"
 
 /* A site in lists: row << 16 | column. */
 static inline uint32_t site_pack(uint32_t y, uint32_t x)
@@ -55,9 +56,10 @@ enum { SITES_SLACK = 7 };
 uint32_t sites_list(uint32_t height, uint32_t width, const uint64_t *plane, uint32_t *list);
 
 /* map[y][x], rows `stride` apart = first + the number of sites of `rows` before (y, x), if that is
- * a site of `shown` (each of which is one of `rows`); else -1. */
-void sites_number(uint32_t height, uint32_t width, const uint64_t *rows, const uint64_t *shown,
-                  int32_t first, int32_t *map, size_t stride);
+ * a site of `shown` (each of which is one of `rows`); else MAP_ZERO. */
+void sites_number(const struct kernels *kernels, uint32_t height, uint32_t width,
+                  const uint64_t *rows, const uint64_t *shown, int32_t first, int32_t *map,
+                  size_t stride);
 
 /* ---- set operations on n words */
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "kernels/kernels.h"
+#include "kernels/number.h"
 #include "kernels/product.h"
 
 enum { STRIP = 64 };
@@ -379,6 +380,7 @@ const struct kernels KERNELS_TABLE = {
     .max_pool = max_pool,
     .sum_pool = sum_pool,
     .interleave = interleave,
+    .number = number,
     .neighbour_mean = neighbour_mean,
     .epilogue = epilogue,
     .sum_rows = sum_rows,

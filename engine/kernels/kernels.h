@@ -116,6 +116,11 @@ struct kernels {
     void (*interleave)(float *target, const float *source, size_t plane, size_t rows,
                        uint32_t channels);
 
+    /* map[x] = next + the number of bits of `rows` below x, if bit x of `shown` is set, which is
+     * one of `rows`; else MAP_ZERO. */
+    void (*number)(int32_t *map, const uint64_t *rows, const uint64_t *shown, uint32_t width,
+                   int32_t next);
+
     /* target[r][c] = sum of the `count[r]` source rows index[8 * r + i] / (count[r] + epsilon). */
     void (*neighbour_mean)(float *target, const float *source, const int32_t *index,
                            const uint8_t *count, size_t rows, uint32_t channels, float epsilon);

@@ -7,20 +7,43 @@
 
 enum { BLOCK_ROWS = 512 };
 
+/* 64 counters, one bit of each in a word: count[i] has bit i of all. */
+enum { COUNTER_BITS = 32 };
+
+/* Adds `weight` to the counters of the sites. */
+static void count_sites(uint64_t count[COUNTER_BITS], uint64_t sites, uint32_t weight)
+{
+    for (uint32_t i = 0; weight >> i; i++) {
+        uint64_t carry = weight >> i & 1 ? sites : 0;
+        for (uint32_t k = i; carry && k < COUNTER_BITS; k++) {
+            uint64_t sum = count[k] ^ carry;
+            carry &= count[k];
+            count[k] = sum;
+        }
+    }
+}
+
+/* The sites whose counter is above `most`. */
+static uint64_t sites_above(const uint64_t count[COUNTER_BITS], uint32_t most)
+{
+    uint64_t above = 0, equal = ~(uint64_t)0;
+    for (uint32_t i = COUNTER_BITS; i-- > 0;) {
+        uint64_t bit = most >> i & 1 ? ~(uint64_t)0 : 0;
+        above |= equal & count[i] & ~bit;
+        equal &= ~(count[i] ^ bit);
+    }
+    return above;
+}
+
 /* One word of the mask of a Concat: sites that more than `over` of the node's inputs show. */
 static uint64_t concat_word(struct run *run, const struct step *step, uint32_t sample, size_t word,
                             uint32_t over)
 {
-    uint32_t votes[64] = {0};
-    uint64_t result = 0;
-    for (uint32_t i = 0; i < step->n_inputs; i++) {
-        uint64_t in = value_visible(run, step->inputs[i], sample)[word];
-        for (uint32_t b = 0; b < 64; b++)
-            votes[b] += (uint32_t)(in >> b & 1) * step->channels.weight[i];
-    }
-    for (uint32_t b = 0; b < 64; b++)
-        result |= (uint64_t)(votes[b] > over) << b;
-    return result;
+    uint64_t count[COUNTER_BITS] = {0};
+    for (uint32_t i = 0; i < step->n_inputs; i++)
+        count_sites(count, value_visible(run, step->inputs[i], sample)[word],
+                    step->channels.weight[i]);
+    return sites_above(count, over);
 }
 
 /* The mask of a Concat, from how many of its inputs are visible. */
