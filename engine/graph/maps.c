@@ -176,7 +176,11 @@ void run_windows(const struct run *run, const struct step *step, const struct wi
                 (int32_t)(y * window->dilation_y * width + x * window->dilation_x);
     if (rounds > run->plan->values[in].rounds)
         rounds = run->plan->values[in].rounds;
+    bool square = window->kernel_height == window->kernel_width && window->dilation_x == 1;
     *out = (struct windows){
+        .zeros = run->zeros,
+        .kernel = square ? window->kernel_width : 0,
+        .step = window->stride_x,
         .source = source->rows,
         .source_stride = run->graph->values[in].channels,
         .map = run->maps[window->map],

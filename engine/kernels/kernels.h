@@ -43,6 +43,7 @@ enum pointwise {
     PW_HARD_SIGMOID, /* min(max(p0 * a + p1, 0), 1) */
     PW_HARD_SWISH,   /* a * min(max(a / 6 + 0.5, 0), 1) */
     PW_SILU,         /* a * sigmoid(a) */
+    PW_GELU,         /* a / 2 * (1 + erf(a / sqrt 2)) */
     PW_COPY,
     PW_ROW_MEAN, /* mean of the row: one float a row */
     PW_LRN,      /* a / (p3 + p1 / size * sum of squares of p0 = size neighbours)^p2 */
@@ -71,6 +72,23 @@ struct windows {
     uint32_t taps;
     int32_t limit;
     const float *border; /* row for MAP_BORDER; may be NULL if the map has none */
+    const float *zeros;  /* row for all other cells that are not there */
+    /* Square windows of kernel x kernel cells without gaps: cell t is x = t % kernel to the right
+     * of the one at offset[t - x], and neighbours of an output row are `step` cells apart.  0:
+     * others.
+     */
+    uint32_t kernel, step;
+};
+
+/* Depthwise convolution: target[r][c] = min(max(bias[c] + sum over t of source[r, t][c] *
+ * weights[t][c] + residual[r][c], low), high), channels floats a row. */
+struct depthwise {
+    const struct windows *windows;
+    uint32_t channels;
+    const float *weights, *bias;
+    const float *residual; /* NULL: none */
+    float low, high;
+    float *target;
 };
 
 /* Product of rows with weights: target[r][c] = min(max(bias[c] + sum over t and k of
@@ -100,9 +118,7 @@ struct kernels {
     /* target[r][t][c] = source row of (r, t), channels floats each. */
     void (*gather)(float *target, const struct windows *windows, size_t rows, uint32_t channels);
 
-    /* target[r][c] = sum over t of source[r, t][c] * weights[t][c]. */
-    void (*depthwise)(float *target, const struct windows *windows, size_t rows, uint32_t channels,
-                      const float *weights);
+    void (*depthwise)(const struct depthwise *depthwise, size_t rows);
 
     /* target[r][c] = maximum over present cells (map below limit, or border); 0 if there are none.
      */
@@ -124,11 +140,6 @@ struct kernels {
     /* target[r][c] = sum of the `count[r]` source rows index[8 * r + i] / (count[r] + epsilon). */
     void (*neighbour_mean)(float *target, const float *source, const int32_t *index,
                            const uint8_t *count, size_t rows, uint32_t channels, float epsilon);
-
-    /* rows of target: target = min(max(target + bias + residual, low), high); residual may be NULL.
-     */
-    void (*epilogue)(float *target, size_t rows, uint32_t channels, const float *bias,
-                     const float *residual, float low, float high);
 
     /* sum[c] += rows of source, in double. */
     void (*sum_rows)(double *sum, const float *source, size_t rows, uint32_t channels);

@@ -184,9 +184,15 @@ static void multiply_gathered(const struct block *b, struct windows *w)
 static void depthwise(const struct block *b, const struct windows *w)
 {
     const struct conv *conv = &b->step->conv;
-    b->run->kernels->depthwise(b->target, w, b->rows, conv->out_channels, conv->weights);
-    b->run->kernels->epilogue(b->target, b->rows, conv->out_channels, conv->bias, b->residual,
-                              conv->low, conv->high);
+    struct depthwise d = {.windows = w,
+                          .channels = conv->out_channels,
+                          .weights = conv->weights,
+                          .bias = conv->bias,
+                          .residual = b->residual,
+                          .low = conv->low,
+                          .high = conv->high,
+                          .target = b->target};
+    b->run->kernels->depthwise(&d, b->rows);
 }
 
 static void multiply_block(const struct block *b)
