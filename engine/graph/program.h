@@ -60,6 +60,9 @@ bool program_own(struct program *program, float *data);
 enum lm_status program_prepend(struct program *program, struct program *first, uint32_t input,
                                const uint32_t *renumber);
 
+/* Replaces the instructions of SiLU and GELU by the one that means the same. */
+void program_join_idioms(struct program *program);
+
 /* Assigns slots by liveness; false if more than PROGRAM_MAX_SLOTS are needed.  No instruction
  * writes where it reads: an operand of one float a row would be overwritten by a whole row. */
 bool program_allocate(struct program *program);

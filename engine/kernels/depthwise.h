@@ -6,7 +6,7 @@
  * full one fits, over sites or channels that another tile makes, too: a sum depends on its own
  * window alone, so both write the same.
  */
-enum { TILE_SITES = 4, RUN_SITES = 32, MAX_KERNEL = 7, MAX_STEP = 2 };
+enum { TILE_SITES = 4, RUN_SITES = 32, MAX_KERNEL = 7, MAX_STEP = 2, WEIGHT_FLOATS = 1 << 12 };
 enum { RUN_CELLS = (RUN_SITES - 1) * MAX_STEP + MAX_KERNEL };
 
 /* Addresses of the cells of a run: row y of the windows, cell after cell. */
@@ -77,35 +77,37 @@ __attribute__((always_inline)) static inline void depthwise_tile(
     }
 }
 
-/* All sites of a run for `vectors` vectors of channels. */
-__attribute__((always_inline)) static inline void depthwise_strip(const struct depthwise *d,
-                                                                  const struct run_cells *cells,
-                                                                  size_t row, uint32_t n,
-                                                                  uint32_t first, const int kernel,
-                                                                  const int step, const int vectors)
+/* Channels first..last-1 of `sites` windows of a run. */
+__attribute__((always_inline)) static inline void
+depthwise_sites(const struct depthwise *d, const struct run_cells *cells, uint32_t site, size_t row,
+                uint32_t first, uint32_t last, const int kernel, const int step, const int sites)
 {
-    uint32_t s = 0;
-    if (n >= TILE_SITES)
-        for (; s < n; s += TILE_SITES) {
-            s = s + TILE_SITES <= n ? s : n - TILE_SITES;
-            depthwise_tile(d, cells, s * (uint32_t)step, row + s, first, kernel, step, TILE_SITES,
-                           vectors);
-        }
-    for (; s < n; s++)
-        depthwise_tile(d, cells, s * (uint32_t)step, row + s, first, kernel, step, 1, vectors);
+    uint32_t c = first, cell = site * (uint32_t)step;
+    for (; c + 2 * LANES <= last; c += 2 * LANES)
+        depthwise_tile(d, cells, cell, row + site, c, kernel, step, sites, 2);
+    for (; c < last; c += LANES) {
+        c = c + LANES <= last ? c : last - LANES;
+        depthwise_tile(d, cells, cell, row + site, c, kernel, step, sites, 1);
+    }
 }
 
-__attribute__((always_inline)) static inline void depthwise_run(const struct depthwise *d,
-                                                                const struct run_cells *cells,
-                                                                size_t row, uint32_t n,
-                                                                const int kernel, const int step)
+/* Few channels at a time, so that their weights stay in the L1 cache, but as many as possible, so
+ * that cells are read in the order in which they stand. */
+__attribute__((always_inline)) static inline void
+depthwise_run(const struct depthwise *d, const struct run_cells *cells, size_t row, uint32_t n,
+              const int kernel, const int step)
 {
-    uint32_t c = 0;
-    for (; c + 2 * LANES <= d->channels; c += 2 * LANES)
-        depthwise_strip(d, cells, row, n, c, kernel, step, 2);
-    for (; c < d->channels; c += LANES) {
-        c = c + LANES <= d->channels ? c : d->channels - LANES;
-        depthwise_strip(d, cells, row, n, c, kernel, step, 1);
+    const uint32_t most = WEIGHT_FLOATS / (uint32_t)(kernel * kernel) / LANES * LANES;
+    for (uint32_t first = 0; first < d->channels;) {
+        uint32_t last = d->channels - first < most + LANES ? d->channels : first + most;
+        uint32_t site = 0;
+        for (; n >= TILE_SITES && site < n; site += TILE_SITES) {
+            site = site + TILE_SITES <= n ? site : n - TILE_SITES;
+            depthwise_sites(d, cells, site, row, first, last, kernel, step, TILE_SITES);
+        }
+        for (; site < n; site++)
+            depthwise_sites(d, cells, site, row, first, last, kernel, step, 1);
+        first = last;
     }
 }
 

@@ -243,6 +243,8 @@ enum lm_status graph_fuse(struct graph *graph, struct lm_error *error)
         return lm_fail(error, LM_NOMEM, "out of memory for fusion");
     drop_unused(graph, uses);
     enum lm_status status = fuse_pointwise(graph, uses);
+    for (size_t i = 0; i < graph->n_steps; i++)
+        program_join_idioms(&graph->steps[i].program);
     free(uses);
     uses = status == LM_OK ? use_counts(graph) : NULL;
     if (!uses)
