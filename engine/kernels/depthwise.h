@@ -30,11 +30,7 @@ static inline vector finish_sum(const struct depthwise *d, vector sum, size_t pl
 {
     if (d->residual)
         sum += *(const vector *)(d->residual + place);
-    for (int i = 0; i < LANES; i++) {
-        sum[i] = sum[i] > d->low ? sum[i] : d->low;
-        sum[i] = sum[i] < d->high ? sum[i] : d->high;
-    }
-    return sum;
+    return clamp_vector(sum, d->low, d->high);
 }
 
 /* Windows of kernel x kernel cells, `step` apart: `sites` of them, from cell `cell` of the run, for
