@@ -172,15 +172,15 @@ WANTED_TESTS := $(if $(WORDS),$(foreach test,$(TESTS),$(if $(call has_word,$(tes
 tests: $(WANTED_TESTS) $(TOOLS) $(PROGRAMS) ## build the tests without running them
 
 .PHONY: bench
-bench: all ## print how fast it is, next to the peers that are installed
-	@$(PYTHON) tests/bench/bench.py -b $(B)
+bench: all ## print how fast it is, next to onnxruntime if it is there (12 minutes)
+	@$(PYTHON) tests/bench/bench.py -b $(B) --json $(B)/bench.json
 
 .PHONY: bench-service
 bench-service: all ## print the service's figures (3 minutes)
 	@$(PYTHON) tests/bench/service.py --daemon $(B)/layermaskd
 
 .PHONY: bench-peers
-bench-peers: ## install onnxruntime with pip, for bench
+bench-peers: ## install onnxruntime with pip into B, for bench
 	$(PYTHON) -m venv $(B)/venv-bench
 	$(B)/venv-bench/bin/pip install --quiet onnxruntime numpy
 

@@ -37,18 +37,19 @@ enum lm_status bench_print_json(const struct model_dir *dir, const struct lm_mod
     struct lm_model_info info;
     lm_model_info(model, &info);
     json_t *object = json_pack(
-        "{s:s, s:s, s:f, s:f, s:I, s:I, s:I, s:b, s:s, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f, "
+        "{s:s, s:s, s:f, s:f, s:f, s:I, s:I, s:I, s:b, s:s, s:I, s:f, s:f, s:f, s:f, s:f, s:f, "
+        "s:f, "
         "s:I, s:I}",
         "model_name", dir->name, "model_version", dir->version, "ms_per_sample",
-        figures.ms_per_sample, "images_per_s", figures.images_per_s, "samples",
-        (json_int_t)options->samples, "threads", (json_int_t)options->threads, "batch",
-        (json_int_t)options->batch, "plain", options->plain, "segmentation",
-        segmentation_method(&options->segmentation), "segments", (json_int_t)result->segments,
-        "hidden", options->plain ? 0.0 : options->hidden, "hidden_pixels", result->hidden_pixels,
-        "active_share", figures.active_share, "gflops_needed", figures.gflops_needed,
-        "gflops_per_s", figures.gflops_per_s, "sgemm_gflops_per_s", result->sgemm_gflops,
-        "wasted_share", figures.waste, "peak_rss_bytes", (json_int_t)result->peak_rss_bytes,
-        "weight_bytes", (json_int_t)info.weight_bytes);
+        figures.ms_per_sample, "cpu_ms_per_sample", 1000 * result->cpu_seconds / options->samples,
+        "images_per_s", figures.images_per_s, "samples", (json_int_t)options->samples, "threads",
+        (json_int_t)options->threads, "batch", (json_int_t)options->batch, "plain", options->plain,
+        "segmentation", segmentation_method(&options->segmentation), "segments",
+        (json_int_t)result->segments, "hidden", options->plain ? 0.0 : options->hidden,
+        "hidden_pixels", result->hidden_pixels, "active_share", figures.active_share,
+        "gflops_needed", figures.gflops_needed, "gflops_per_s", figures.gflops_per_s,
+        "sgemm_gflops_per_s", result->sgemm_gflops, "wasted_share", figures.waste, "peak_rss_bytes",
+        (json_int_t)result->peak_rss_bytes, "weight_bytes", (json_int_t)info.weight_bytes);
     enum lm_status status = LM_OK;
     if (!object || (result->steps && bench_layers_json(model, options, result, object)))
         status = lm_fail(error, LM_NOMEM, "out of memory for the report");
@@ -72,7 +73,8 @@ void bench_print_text(const struct model_dir *dir, const struct lm_model *model,
     else
         printf(", %.1f %% of the pixels hidden (%s, %u segments)\n", 100 * result->hidden_pixels,
                segmentation_method(&options->segmentation), result->segments);
-    printf("  %.3f ms a sample, %.1f a second\n", figures.ms_per_sample, figures.images_per_s);
+    printf("  %.3f ms a sample (%.3f ms of processors), %.1f a second\n", figures.ms_per_sample,
+           1000 * result->cpu_seconds / options->samples, figures.images_per_s);
     printf("  %.3f GFLOP needed a sample, %.1f %% of all; %.1f %% of what was run was padding\n",
            figures.gflops_needed, 100 * figures.active_share, 100 * figures.waste);
     printf("  %.1f GFLOP/s, %.0f %% of this machine's sgemm (%.1f GFLOP/s)\n", figures.gflops_per_s,

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <time.h>
 
 #include "cli/bench_draw.h"
 #include "cli/bench_machine.h"
@@ -111,6 +112,14 @@ static enum lm_status warm_up(struct bench *bench, const struct lm_preprocess *p
     return status;
 }
 
+/* Of all threads. */
+static double cpu_seconds(void)
+{
+    struct timespec used;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+    return (double)used.tv_sec + 1e-9 * (double)used.tv_nsec;
+}
+
 static enum lm_status measure(struct bench *bench, const struct bench_options *options,
                               struct bench_result *result, struct lm_error *error)
 {
@@ -128,9 +137,10 @@ static enum lm_status measure(struct bench *bench, const struct bench_options *o
     for (uint32_t i = 0; i < sessions; i++)
         lm_session_profile(session_of(bench, i), options->profile);
     progress_begin(&progress);
-    double start = clock_ms();
+    double start = clock_ms(), cpu_start = cpu_seconds();
     enum lm_status status = run_all(bench, &work, error);
     result->seconds = (clock_ms() - start) / 1000;
+    result->cpu_seconds = cpu_seconds() - cpu_start;
     progress_end(&progress);
     return status;
 }

@@ -26,7 +26,8 @@ struct bench_options {
 };
 
 struct bench_result {
-    double seconds; /* wall time of all samples */
+    double seconds;     /* wall time of all samples */
+    double cpu_seconds; /* of all threads: less disturbed by what else the machine does */
     uint32_t segments;
     double hidden_pixels; /* share of the input's pixels, mean over the samples */
     uint64_t macs_needed, macs_done, macs_plain; /* summed over the samples */
