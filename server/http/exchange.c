@@ -22,13 +22,35 @@ int64_t exchange_now_ms(void)
     return exchange_now_ns() / 1000000;
 }
 
+/* "http://host:port/path?query" (RFC 9112, 3.2.2): what is behind the authority, which is kept. */
+static const char *skip_authority(struct exchange *exchange, const char *target)
+{
+    static const char *const schemes[] = {"http://", "https://"};
+    for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++) {
+        size_t scheme = strlen(schemes[i]);
+        if (strncasecmp(target, schemes[i], scheme) != 0)
+            continue;
+        size_t length = strcspn(target + scheme, "/?");
+        char *authority = memory_alloc(&exchange->memory, length + 1);
+        if (!authority)
+            return NULL;
+        memcpy(authority, target + scheme, length);
+        authority[length] = '\0';
+        exchange->authority = authority;
+        return target + scheme + length;
+    }
+    return target;
+}
+
 static bool split_target(struct exchange *exchange, const char *target)
 {
-    char *copy = memory_copy(&exchange->memory, target);
+    exchange->target_end = target + strlen(target);
+    const char *rest = skip_authority(exchange, target);
+    char *copy = rest ? memory_copy(&exchange->memory, rest) : NULL;
     if (!copy)
         return false;
     char *question = strchr(copy, '?');
-    exchange->public.path = copy;
+    exchange->public.path = exchange->authority && (!*copy || question == copy) ? "/" : copy;
     if (question) {
         *question = '\0';
         exchange->public.query_text = question + 1;

@@ -80,6 +80,8 @@ struct exchange {
     uint64_t bytes_in;
     uint64_t content_length;
     uint64_t drained;
+    const char *authority;  /* of an absolute target; NULL: none */
+    const char *target_end; /* in the library's memory: only compared */
     bool is_http_1_0, has_odd_header;
     bool has_body, expects_continue, must_close, is_head_done, is_complete;
     char request_id[REQUEST_ID_MAX + 1];
@@ -130,7 +132,8 @@ void exchange_abort(struct exchange *exchange);
 /* Lets a suspended connection go on.  Locked. */
 void exchange_wake(struct exchange *exchange);
 
-/* intake.c, in this order.  Each may refuse the exchange; then the rest of it is thrown away. */
+/* intake.c, in this order.  Each may refuse the exchange; then the rest of it is thrown away.
+ * has_odd_header: the transport has seen that the library skipped a part of the head. */
 void intake_header(struct exchange *exchange, const char *name, const char *value);
 void intake_head(struct exchange *exchange, const char *method);
 bool intake_body(struct exchange *exchange, const void *bytes, size_t size);

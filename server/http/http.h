@@ -25,8 +25,10 @@
  * by the server.  Bodies above the route's limit (after decoding of gzip and deflate) are a 413,
  * unknown content encodings a 415, missing or wrong keys a 401, keys without the route's scope a
  * 403, keys over their rate a 429.  All errors are problem+json (problem.h), and every answer has
- * X-Request-Id.  Requests that the library below cannot parse at all get its own short answer or a
- * closed connection; so do those with more than header_bytes_max and url_bytes_max together.
+ * X-Request-Id.  What is no HTTP/1 request at all (its first line, a header line without a colon, a
+ * Content-Length that is no number, broken chunks, a head that is larger than twice the limits of
+ * URL and headers) never becomes an exchange: the library below answers it, shortly and without
+ * X-Request-Id, and closes the connection.
  *
  * One slash at the end of a path is ignored.  Paths with empty, "." or ".." segments match nothing.
  * SIGPIPE must be ignored by the program when TLS is used.
@@ -129,7 +131,8 @@ struct http_config {
     const char *address; /* name or number, IPv4 or IPv6 */
     uint16_t port;       /* 0: a free one, see http_port */
     unsigned threads;
-    unsigned connections_max;             /* more wait until one is closed */
+    unsigned connections_max; /* near it, the one that has been idle longest is closed for a new
+                               * one; when all have requests, more wait until one is closed */
     unsigned connections_per_address_max; /* 0: no limit; more are closed at once */
     size_t url_bytes_max;
     size_t header_bytes_max; /* all header lines together */
@@ -168,6 +171,10 @@ enum lm_status http_start(const struct http_config *config, const struct http_ro
 
 /* The port that it listens on. */
 uint16_t http_port(const struct http_server *server);
+
+/* connections_max, or less if the system's limit of open files (which is raised if it can be) does
+ * not allow as many. */
+unsigned http_connections_max(const struct http_server *server);
 
 /* Reads the keys file again; on failure the old keys stay. */
 enum lm_status http_reload_keys(struct http_server *server, struct lm_error *error);

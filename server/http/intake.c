@@ -73,6 +73,35 @@ static size_t count_headers(const struct http_exchange *public, const char *name
     return n;
 }
 
+static bool is_host(const char *text, bool may_have_spaces_behind)
+{
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                  "-._~!$&'()*+,;=%:[]";
+    text += strspn(text, allowed);
+    return !text[may_have_spaces_behind ? strspn(text, " \t") : 0];
+}
+
+/* The authority of an absolute target counts instead of Host (RFC 9112, 3.2.2). */
+static const char *read_host(struct exchange *exchange)
+{
+    const struct http_exchange *public = &exchange->public;
+    const char *host = http_header(public, "Host");
+    if (count_headers(public, "Host") > 1)
+        return "there is more than one Host";
+    if (!host && !exchange->is_http_1_0)
+        return "HTTP/1.1 needs a Host";
+    if (host && !is_host(host, true))
+        return "Host is not the name of a host";
+    if (!exchange->authority)
+        return NULL;
+    if (!*exchange->authority || !is_host(exchange->authority, false))
+        return "the target's authority is not the name of a host";
+    for (size_t i = 0; i < public->n_headers; i++)
+        if (strcasecmp(public->headers[i].name, "Host") == 0)
+            exchange->header_list[i].value = exchange->authority;
+    return NULL;
+}
+
 /* How long the body is: whatever could be read in two ways is refused, and the connection closed,
  * since nobody knows where the next request starts. */
 static const char *read_framing(struct exchange *exchange)
@@ -85,8 +114,11 @@ static const char *read_framing(struct exchange *exchange)
     exchange->has_body = coding || length;
     if (exchange->has_odd_header)
         return "a header line is malformed";
-    if (count_headers(public, "Host") > 1)
-        return "there is more than one Host";
+    const char *fault = read_host(exchange);
+    if (fault)
+        return fault;
+    if (strchr(public->path, ' ') || strchr(public->query_text, ' '))
+        return "the target has a space";
     if (coding && exchange->is_http_1_0)
         return "HTTP/1.0 has no Transfer-Encoding";
     if (coding && length)
@@ -109,7 +141,8 @@ static bool check_head(struct exchange *exchange)
 {
     const struct http_config *config = &exchange->server->config;
     const struct http_exchange *public = &exchange->public;
-    size_t url = strlen(public->path) + strlen(public->query_text);
+    size_t url = strlen(public->path) + strlen(public->query_text) +
+                 (exchange->authority ? strlen(exchange->authority) : 0);
     if (url > config->url_bytes_max)
         exchange_refuse_text(exchange, 414, "the URL's %zu bytes are over the limit of %zu", url,
                              config->url_bytes_max);

@@ -8,12 +8,14 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include "http/watch.h"
 
 #define PEM_BYTES_MAX (1 << 20)
 #define LAST_ANSWERS_MS 1000
+#define OTHER_FILES 256 /* descriptors for all but connections */
 
 struct http_config http_config_default(void)
 {
@@ -145,6 +147,36 @@ static enum lm_status start_transport(struct http_server *server, bool is_ipv6,
     return status;
 }
 
+/* A connection is a file.  Where there cannot be as many, the limit is lower, so that it is reached
+ * before that of the system, at which nothing could be accepted, opened or stored. */
+static void fit_connections(struct http_server *server)
+{
+    struct http_config *config = &server->config;
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0)
+        return;
+    rlim_t wanted = (rlim_t)config->connections_max + OTHER_FILES;
+    if (files.rlim_cur < wanted) {
+        files.rlim_cur = files.rlim_max < wanted ? files.rlim_max : wanted;
+        setrlimit(RLIMIT_NOFILE, &files);
+        getrlimit(RLIMIT_NOFILE, &files);
+    }
+    if (files.rlim_cur >= wanted)
+        return;
+    rlim_t fitting =
+        files.rlim_cur > 2 * OTHER_FILES ? files.rlim_cur - OTHER_FILES : files.rlim_cur / 2;
+    config->connections_max = fitting > config->threads ? (unsigned)fitting : config->threads;
+}
+
+/* The last places are for connections that come while others are being closed for them. */
+static enum lm_status start_watch(struct http_server *server, struct lm_error *error)
+{
+    unsigned most = server->config.connections_max;
+    struct watch_options options = {.open_max = most - (most < 128 ? (most + 7) / 8 : 16),
+                                    .is_plain = !server->config.tls_certificate_file};
+    return watch_start(&options, &server->watch, error);
+}
+
 static enum lm_status start_parts(struct http_server *server, const struct http_route *routes,
                                   size_t n_routes, struct lm_error *error)
 {
@@ -156,7 +188,7 @@ static enum lm_status start_parts(struct http_server *server, const struct http_
     if (status == LM_OK && server->keys)
         auth_default_rate(server->keys, config->key_rate);
     if (status == LM_OK)
-        status = watch_start(&server->watch, error);
+        status = start_watch(server, error);
     if (status == LM_OK)
         status = listen_open(config->address, config->port, &server->listener, &server->port,
                              &is_ipv6, error);
@@ -178,6 +210,7 @@ enum lm_status http_start(const struct http_config *config, const struct http_ro
     server->config = *config;
     server->context = context;
     server->listener = -1;
+    fit_connections(server);
     pthread_rwlock_init(&server->keys_lock, NULL);
     atomic_init(&server->body_budget, config->all_bodies_bytes_max);
     if (!own_config(server)) {
@@ -191,6 +224,11 @@ enum lm_status http_start(const struct http_config *config, const struct http_ro
     }
     *out = server;
     return LM_OK;
+}
+
+unsigned http_connections_max(const struct http_server *server)
+{
+    return server->config.connections_max;
 }
 
 uint16_t http_port(const struct http_server *server)

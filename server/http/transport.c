@@ -13,8 +13,12 @@
 #include <microhttpd.h>
 #include <netdb.h>
 
+#include "http/plain.h"
 #include "http/problem.h"
 #include "http/watch.h"
+
+/* The version whose way of taking heads apart check_head knows.  Later ones refuse more. */
+#define KNOWN_VERSION "0.9.75"
 
 struct transport {
     struct MHD_Daemon *daemon;
@@ -76,12 +80,43 @@ static void *on_target(void *argument, const char *target, struct MHD_Connection
     return exchange;
 }
 
-static enum MHD_Result on_header(void *argument, enum MHD_ValueKind kind, const char *name,
-                                 const char *value)
+/* A head as the library has taken it apart: its parts, one behind the other in memory. */
+struct head_reader {
+    struct exchange *exchange;
+    const char *end; /* of the part before */
+    bool has_gap;
+};
+
+static bool is_line_break(const char *from, const char *to)
 {
-    (void)kind;
-    intake_header(argument, name, value ? value : "");
+    uintptr_t n = (uintptr_t)to - (uintptr_t)from;
+    return n == 1 || n == 2;
+}
+
+static enum MHD_Result on_header(void *argument, enum MHD_ValueKind kind, const char *name,
+                                 size_t name_size, const char *value, size_t value_size)
+{
+    struct head_reader *reader = argument;
+    (void)kind, (void)name_size;
+    intake_header(reader->exchange, name, value ? value : "");
+    reader->has_gap |= !value || !is_line_break(reader->end, name);
+    reader->end = value ? value + value_size : name;
     return MHD_YES;
+}
+
+/* Between two parts there is a line break and nothing else.  What the library skips, others may
+ * read: what is behind a NUL, folded lines, and all that follows a line without a name, at which
+ * it ends the head. */
+static void read_headers(struct exchange *exchange, const char *method, const char *version)
+{
+    struct head_reader reader = {.exchange = exchange, .end = version + strlen(version)};
+    MHD_get_connection_values_n(exchange->connection, MHD_HEADER_KIND, on_header, &reader);
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(exchange->connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+    if (!info || strcmp(MHD_get_version(), KNOWN_VERSION) != 0)
+        return;
+    uintptr_t rest = (uintptr_t)(method + info->header_size) - (uintptr_t)reader.end;
+    exchange->has_odd_header |= reader.has_gap || rest > 4 || version - 1 != exchange->target_end;
 }
 
 static ssize_t on_read(void *argument, uint64_t position, char *buffer, size_t capacity)
@@ -123,28 +158,9 @@ static struct MHD_Response *make_response(struct exchange *exchange)
     return response;
 }
 
-static void add_headers(struct MHD_Response *response, const struct exchange *exchange, bool close)
+static void add_header(void *response, const char *name, const char *value)
 {
-    const struct exchange_answer *answer = &exchange->answer;
-    for (size_t i = 0; i < answer->n_headers; i++)
-        MHD_add_response_header(response, answer->headers[i].name, answer->headers[i].value);
-    if (answer->type)
-        MHD_add_response_header(response, "Content-Type", answer->type);
-    MHD_add_response_header(response, "X-Request-Id", exchange->request_id);
-    MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
-    MHD_add_response_header(response, "Vary",
-                            exchange->varies_by_origin ? "Accept, Accept-Encoding, Origin"
-                                                       : "Accept, Accept-Encoding");
-    if (answer->is_gzip)
-        MHD_add_response_header(response, "Content-Encoding", "gzip");
-    if (exchange->cors_origin) {
-        MHD_add_response_header(response, "Access-Control-Allow-Origin", exchange->cors_origin);
-        MHD_add_response_header(response, "Access-Control-Expose-Headers",
-                                "Location, Retry-After, X-Request-Id, "
-                                "Inference-Header-Content-Length");
-    }
-    if (close)
-        MHD_add_response_header(response, "Connection", "close");
+    MHD_add_response_header(response, name, value);
 }
 
 /* Not locked, as the library reads streams with a lock of its own; a set answer does not change. */
@@ -155,7 +171,9 @@ static enum MHD_Result send_answer(struct exchange *exchange, bool close)
     if (!response)
         return MHD_NO;
     bool is_stream = exchange->answer.is_stream;
-    add_headers(response, exchange, close || atomic_load(&server->quiesced));
+    plain_headers(exchange, add_header, response);
+    if (close || atomic_load(&server->quiesced))
+        MHD_add_response_header(response, "Connection", "close");
     watch_deadline(server->watch, exchange->entry,
                    is_stream ? WATCH_NEVER : exchange_now_ms() + server->config.send_timeout_ms);
     if (is_stream)
@@ -166,11 +184,13 @@ static enum MHD_Result send_answer(struct exchange *exchange, bool close)
     return result;
 }
 
-static enum MHD_Result take_head(struct exchange *exchange, const char *method)
+static enum MHD_Result take_head(struct exchange *exchange, const char *method, const char *version)
 {
-    MHD_get_connection_values(exchange->connection, MHD_HEADER_KIND, on_header, exchange);
+    exchange->is_http_1_0 = strcmp(version, "HTTP/1.0") == 0;
+    read_headers(exchange, method, version);
     exchange->is_head_done = true;
     intake_head(exchange, method);
+    watch_name(exchange->watch, exchange->entry, exchange->request_id);
     if (!exchange_is_answered(exchange) || !intake_is_hopeless(exchange))
         return MHD_YES;
     watch_linger(exchange->watch, exchange->entry);
@@ -216,6 +236,19 @@ static enum MHD_Result answer_or_wait(struct exchange *exchange)
     return gone ? MHD_NO : MHD_YES;
 }
 
+/* A refusal in the middle of a body, for which the library takes answers only at its end.  Short
+ * ends are waited for. */
+static bool answer_early(struct exchange *exchange)
+{
+    if (!exchange_is_answered(exchange) || !intake_is_hopeless(exchange))
+        return false;
+    size_t size = 0;
+    char *text = plain_answer(exchange, &size);
+    bool sent = text && watch_answer(exchange->watch, exchange->entry, text, size);
+    free(text);
+    return sent;
+}
+
 static enum MHD_Result on_access(void *argument, struct MHD_Connection *connection, const char *url,
                                  const char *method, const char *version, const char *upload,
                                  size_t *upload_size, void **request)
@@ -224,15 +257,13 @@ static enum MHD_Result on_access(void *argument, struct MHD_Connection *connecti
     (void)argument, (void)connection, (void)url;
     if (!exchange)
         return MHD_NO;
-    if (!exchange->is_head_done) {
-        exchange->is_http_1_0 = strcmp(version, "HTTP/1.0") == 0;
-        return take_head(exchange, method);
-    }
+    if (!exchange->is_head_done)
+        return take_head(exchange, method, version);
     if (*upload_size == 0)
         return answer_or_wait(exchange);
     bool go_on = intake_body(exchange, upload, *upload_size);
     *upload_size = 0;
-    return go_on ? MHD_YES : MHD_NO;
+    return go_on && !answer_early(exchange) ? MHD_YES : MHD_NO;
 }
 
 static int final_status(struct exchange *exchange, bool done)
@@ -243,6 +274,8 @@ static int final_status(struct exchange *exchange, bool done)
     pthread_mutex_unlock(&exchange->lock);
     if (status != 0 && (done || !gone))
         return status;
+    if (done)
+        return 400; /* the library has answered it itself */
     return watch_timed_out(exchange->watch, exchange->entry) ? 408 : 499;
 }
 
@@ -342,7 +375,7 @@ static struct MHD_Daemon *start_daemon(struct http_server *server, const char *c
         MHD_OPTION_LISTEN_SOCKET, server->listener, MHD_OPTION_NOTIFY_CONNECTION, on_connection,
         server, MHD_OPTION_NOTIFY_COMPLETED, on_completed, server, MHD_OPTION_URI_LOG_CALLBACK,
         on_target, server, MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL,
-        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_CONNECTION_LIMIT, config->connections_max,
+        MHD_OPTION_STRICT_FOR_CLIENT, 0, MHD_OPTION_CONNECTION_LIMIT, config->connections_max,
         MHD_OPTION_PER_IP_CONNECTION_LIMIT, config->connections_per_address_max,
         MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)(config->idle_timeout_ms / 1000),
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, memory, MHD_OPTION_ARRAY, tls, MHD_OPTION_ARRAY, pool,

@@ -15,6 +15,8 @@
 #include <sys/socket.h>
 
 #include "http/exchange.h"
+#include "http/idle.h"
+#include "http/plain.h"
 
 #define TICK_MS 100
 #define LINGER_MS 5000
@@ -24,14 +26,17 @@
 
 struct watch_entry {
     struct watch_entry *previous, *next;
+    struct idle_connection idle;
     uint64_t number;
     int fd;
     int64_t deadline_ms;
     int64_t ping_ms, ping_interval_ms; /* interval 0: no pings */
     struct exchange *exchange;
+    const char *request_id; /* the exchange's; NULL: its head has not arrived */
     uint64_t lingered;
     bool is_armed;    /* the exchange is told when its client hangs up */
     bool is_arriving; /* no request, or one that is not complete: without a client, it is over */
+    bool is_silent;   /* a request is arriving, and the library has no answer to it yet */
     bool timed_out, must_linger;
     bool is_lingering; /* fd is ours */
 };
@@ -39,10 +44,12 @@ struct watch_entry {
 struct watch {
     pthread_t thread;
     pthread_mutex_t lock;
+    struct watch_options options;
     int epoll, wake;
     struct watch_entry *first;
+    struct idle_list idle;
     uint64_t numbers;
-    size_t n_lingering;
+    size_t n_open, n_lingering;
     bool stop;
 };
 
@@ -144,6 +151,30 @@ static void handle_event(struct watch *watch, uint64_t number)
     exchange_drop(exchange);
 }
 
+/* The lock is what makes this the only answer: the library's thread passes through
+ * watch_deadline before it sends one. */
+static bool answer(struct watch *watch, struct watch_entry *entry, const char *text, size_t size)
+{
+    if (!watch->options.is_plain || !entry->is_silent || !text)
+        return false;
+    ssize_t sent = send(entry->fd, text, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+    entry->is_silent = false;
+    entry->must_linger = true;
+    if (sent != (ssize_t)size)
+        shutdown(entry->fd, SHUT_RDWR); /* nothing may follow */
+    return true;
+}
+
+static void answer_late(struct watch *watch, struct watch_entry *entry)
+{
+    if (!watch->options.is_plain || !entry->is_silent)
+        return;
+    size_t size = 0;
+    char *text = plain_timeout(entry->request_id, &size);
+    answer(watch, entry, text, size);
+    free(text);
+}
+
 static void check_deadlines(struct watch *watch, int64_t now_ms)
 {
     pthread_mutex_lock(&watch->lock);
@@ -155,6 +186,7 @@ static void check_deadlines(struct watch *watch, int64_t now_ms)
             close_lingering(watch, entry);
             continue;
         }
+        answer_late(watch, entry);
         entry->deadline_ms = WATCH_NEVER;
         entry->timed_out = true;
         shutdown(entry->fd, SHUT_RDWR);
@@ -231,11 +263,13 @@ static void free_watch(struct watch *watch)
     free(watch);
 }
 
-enum lm_status watch_start(struct watch **out, struct lm_error *error)
+enum lm_status watch_start(const struct watch_options *options, struct watch **out,
+                           struct lm_error *error)
 {
     struct watch *watch = calloc(1, sizeof *watch);
     if (!watch)
         return lm_fail(error, LM_NOMEM, "out of memory");
+    watch->options = *options;
     pthread_mutex_init(&watch->lock, NULL);
     watch->epoll = epoll_create1(EPOLL_CLOEXEC);
     watch->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -277,13 +311,16 @@ struct watch_entry *watch_add(struct watch *watch, int fd, int64_t deadline_ms)
     struct watch_entry *entry = calloc(1, sizeof *entry);
     if (!entry)
         return NULL;
-    entry->fd = fd;
+    entry->fd = entry->idle.fd = fd;
     entry->deadline_ms = deadline_ms;
     entry->is_arriving = true;
     pthread_mutex_lock(&watch->lock);
     bool was_empty = !watch->first;
     link_entry(watch, entry);
     arm(watch, EPOLL_CTL_ADD, entry, EPOLLRDHUP | EPOLLONESHOT);
+    idle_enter(&watch->idle, &entry->idle);
+    if (++watch->n_open > watch->options.open_max)
+        idle_shut_one(&watch->idle, &entry->idle);
     pthread_mutex_unlock(&watch->lock);
     if (was_empty)
         wake(watch);
@@ -310,6 +347,8 @@ void watch_remove(struct watch *watch, struct watch_entry *entry)
 {
     pthread_mutex_lock(&watch->lock);
     epoll_ctl(watch->epoll, EPOLL_CTL_DEL, entry->fd, NULL);
+    idle_leave(&watch->idle, &entry->idle);
+    watch->n_open--;
     unlink_entry(watch, entry);
     if (!entry->must_linger || !start_lingering(watch, entry))
         free(entry);
@@ -320,16 +359,37 @@ void watch_attach(struct watch *watch, struct watch_entry *entry, struct exchang
 {
     pthread_mutex_lock(&watch->lock);
     entry->exchange = exchange;
+    entry->request_id = NULL;
     entry->ping_interval_ms = 0;
     entry->is_arriving = true;
+    entry->is_silent = exchange;
+    if (exchange)
+        idle_leave(&watch->idle, &entry->idle);
+    else
+        idle_enter(&watch->idle, &entry->idle);
     arm_again(watch, entry);
     pthread_mutex_unlock(&watch->lock);
+}
+
+void watch_name(struct watch *watch, struct watch_entry *entry, const char *request_id)
+{
+    pthread_mutex_lock(&watch->lock);
+    entry->request_id = request_id;
+    pthread_mutex_unlock(&watch->lock);
+}
+
+bool watch_answer(struct watch *watch, struct watch_entry *entry, const char *text, size_t size)
+{
+    pthread_mutex_lock(&watch->lock);
+    bool sent = answer(watch, entry, text, size);
+    pthread_mutex_unlock(&watch->lock);
+    return sent;
 }
 
 void watch_complete(struct watch *watch, struct watch_entry *entry)
 {
     pthread_mutex_lock(&watch->lock);
-    entry->is_arriving = false;
+    entry->is_arriving = entry->is_silent = false;
     entry->deadline_ms = WATCH_NEVER;
     pthread_mutex_unlock(&watch->lock);
 }
@@ -338,6 +398,7 @@ void watch_deadline(struct watch *watch, struct watch_entry *entry, int64_t dead
 {
     pthread_mutex_lock(&watch->lock);
     entry->deadline_ms = deadline_ms;
+    entry->is_silent = false;
     pthread_mutex_unlock(&watch->lock);
 }
 

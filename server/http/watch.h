@@ -1,11 +1,13 @@
 /* A thread that watches connections: whether the client of a suspended one is gone, whether one
  * takes longer than it may, whether a silent stream needs a sign of life, and the lingering end of
- * those that were answered before they had sent everything.  The library below does none of that.
+ * those that were answered before they had sent everything.  And, without the thread, which one
+ * gives way when there are too many.  The library below does none of that.
  */
 #ifndef HTTP_WATCH_H
 #define HTTP_WATCH_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "layermask/status.h"
@@ -16,7 +18,13 @@ struct exchange;
 
 #define WATCH_NEVER INT64_MAX
 
-enum lm_status watch_start(struct watch **watch, struct lm_error *error);
+struct watch_options {
+    size_t open_max; /* of more connections, the one that has been idle longest is shut down */
+    bool is_plain;   /* no TLS: bytes can be sent beside the library */
+};
+
+enum lm_status watch_start(const struct watch_options *options, struct watch **watch,
+                           struct lm_error *error);
 
 /* After the last connection is closed. */
 void watch_stop(struct watch *watch);
@@ -27,12 +35,20 @@ struct watch_entry *watch_add(struct watch *watch, int fd, int64_t deadline_ms);
 /* Before the socket is closed. */
 void watch_remove(struct watch *watch, struct watch_entry *entry);
 
-/* Which exchange it works on, which is arriving; NULL: none.  From here on a client that hangs up
- * brings the deadline close; set another one before. */
+/* Which exchange it works on, which is arriving; NULL: none, the connection is idle.  From here on
+ * a client that hangs up brings the deadline close; set another one before. */
 void watch_attach(struct watch *watch, struct watch_entry *entry, struct exchange *exchange);
 
-/* Shuts the connection down at that time; WATCH_NEVER: does not. */
+/* The request's id, valid until the next watch_attach. */
+void watch_name(struct watch *watch, struct watch_entry *entry, const char *request_id);
+
+/* Shuts the connection down at that time, with a 408 if that was set before watch_attach;
+ * WATCH_NEVER: does not. */
 void watch_deadline(struct watch *watch, struct watch_entry *entry, int64_t deadline_ms);
+
+/* Sends an answer beside the library, which has sent none and must close the connection next.
+ * false: not done, with TLS or when the request is not arriving any more. */
+bool watch_answer(struct watch *watch, struct watch_entry *entry, const char *text, size_t size);
 
 /* The request has arrived: no deadline until there is another one. */
 void watch_complete(struct watch *watch, struct watch_entry *entry);

@@ -161,11 +161,83 @@ static void slow_clients(void **state)
     double from = now_ms();
     char *text = socket_read(slow[3], 4000); /* request_timeout is 1 s */
     assert_true(now_ms() - from < patience_ms(5000));
-    assert_true(text[0] == '\0' || strncmp(text, "HTTP/1.1 408 ", 13) == 0);
+    assert_int_equal(strncmp(text, "HTTP/1.1 408 ", 13), 0);
+    assert_non_null(strstr(text, "\r\nX-Request-Id: "));
+    assert_non_null(strstr(text, "\r\nContent-Type: application/problem+json\r\n"));
+    assert_non_null(strstr(text, "\"detail\": \"the request has not arrived in time\""));
     free(text);
     for (size_t i = 0; i < 20; i++)
         close(slow[i]);
     daemon_await_status(daemon, "/readyz", 200);
+}
+
+/* Through what a client takes for its proxy: the target is a whole URL then. */
+static void through_a_proxy(void **state)
+{
+    const struct daemon *daemon = *state;
+    struct bytes body = {NULL, 0};
+    long status = 0;
+    CURL *curl = curl_easy_init();
+    curl_easy_setopt(curl, CURLOPT_PROXY, daemon->base);
+    curl_easy_setopt(curl, CURLOPT_URL, "http://layermask.example/v1/jobs?limit=0");
+    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, 20000L);
+    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, bytes_add);
+    curl_easy_setopt(curl, CURLOPT_WRITEDATA, &body);
+    assert_int_equal(curl_easy_perform(curl), CURLE_OK);
+    curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
+    assert_int_equal(status, 400);
+    assert_non_null(strstr(body.bytes, "limit must be a whole number from 1 to 1000"));
+    free(body.bytes);
+    body = (struct bytes){NULL, 0};
+    curl_easy_setopt(curl, CURLOPT_URL, "http://layermask.example/livez");
+    assert_int_equal(curl_easy_perform(curl), CURLE_OK);
+    curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
+    assert_int_equal(status, 200);
+    free(body.bytes);
+    curl_easy_cleanup(curl);
+}
+
+/* All of --max-connections taken by silence: health is answered.  Taken by requests: the next one
+ * waits until one of them is over. */
+static void connections_run_out(void **state)
+{
+    enum { MOST = 60 };
+    struct daemon daemon = {0};
+    int fds[MOST], n = 0;
+    char text[16];
+    (void)state;
+    daemon_start(&daemon, FLAGS("--workers", "1", "--max-connections", "60"));
+    for (size_t i = 0; i < MOST; i++)
+        fds[i] = daemon_connect(&daemon);
+    for (int i = 0; i < 5; i++) {
+        double from = now_ms();
+        assert_int_equal(daemon_status(&daemon, "/livez"), 200);
+        assert_true(now_ms() - from < patience_ms(1000));
+    }
+    for (size_t i = 0; i < MOST; i++)
+        close(fds[i]);
+    static const char half[] = "POST " PREDICT " HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{";
+    static const char last[] = "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n";
+    for (; n < MOST; n++) {
+        fds[n] = daemon_connect(&daemon);
+        assert_true(socket_send(fds[n], half, sizeof half - 1));
+        sleep_ms(10);
+    }
+    int next = daemon_connect(&daemon);
+    assert_true(socket_send(next, last, sizeof last - 1));
+    sleep_ms(500);
+    assert_int_equal(recv(next, text, sizeof text, MSG_DONTWAIT), -1);
+    for (int i = 0; i < MOST; i++)
+        assert_int_equal(recv(fds[i], text, sizeof text, MSG_DONTWAIT), -1); /* none was cut */
+    close(fds[0]);
+    assert_int_equal(recv(next, text, 12, MSG_WAITALL), 12);
+    assert_memory_equal(text, "HTTP/1.1 200", 12);
+    close(next);
+    for (int i = 1; i < MOST; i++)
+        close(fds[i]);
+    assert_int_equal(daemon_stop(&daemon), 0);
+    daemon_clean(&daemon);
 }
 
 /* Sends an explanation and does not wait. */
@@ -311,6 +383,8 @@ int main(void)
         cmocka_unit_test(compression),
         cmocka_unit_test(chunked_and_continued),
         cmocka_unit_test(slow_clients),
+        cmocka_unit_test(through_a_proxy),
+        cmocka_unit_test(connections_run_out),
         cmocka_unit_test(client_leaves),
         cmocka_unit_test(crowd),
         cmocka_unit_test(predict_goes_first),

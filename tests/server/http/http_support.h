@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -70,6 +71,20 @@ static inline void handle_echo(struct http_exchange *exchange, void *context)
                                  .headers = &extra,
                                  .n_headers = 1};
     http_reply(exchange, &answer);
+}
+
+/* Says which host was asked. */
+static inline void handle_host(struct http_exchange *exchange, void *context)
+{
+    char text[300];
+    const char *host = http_header(exchange, "Host");
+    int n = snprintf(text, sizeof text, "host=%s", host ? host : "none");
+    (void)context;
+    for (size_t i = 0; i < exchange->n_query; i++)
+        n += snprintf(text + n, sizeof text - (size_t)n, " ?%s=%s", exchange->query[i].name,
+                      exchange->query[i].value);
+    snprintf(text + n, sizeof text - (size_t)n, "\n");
+    http_reply_text(exchange, 200, "text/plain", text);
 }
 
 static inline void handle_big(struct http_exchange *exchange, void *context)
@@ -183,6 +198,7 @@ static inline void handle_silence(struct http_exchange *exchange, void *context)
 
 static const struct http_route support_routes[] = {
     {"GET", "/", handle_echo, HTTP_SCOPE_NONE, HTTP_PUBLIC, HTTP_BODY_NONE},
+    {"GET", "/host", handle_host, HTTP_SCOPE_NONE, HTTP_PUBLIC, HTTP_BODY_NONE},
     {"GET", "/v1/models/{model}", handle_echo, HTTP_SCOPE_NONE, 0, HTTP_BODY_NONE},
     {"POST", "/v1/models/{model}:predict", handle_echo, HTTP_SCOPE_PREDICT, 0, HTTP_BODY_LARGE},
     {"POST", "/small", handle_echo, HTTP_SCOPE_ADMIN, 0, HTTP_BODY_SMALL},

@@ -13,7 +13,7 @@
 #include <curl/curl.h>
 #include <zlib.h>
 
-#include "http_support.h"
+#include "http_checks.h"
 
 static int start(void **state)
 {
@@ -30,60 +30,6 @@ static int stop(void **state)
     http_stop(*state, 5000);
     return 0;
 }
-
-static const char *body_of(const char *response)
-{
-    const char *end = strstr(response, "\r\n\r\n");
-    return end ? end + 4 : "";
-}
-
-/* "" when it is not there. */
-static const char *header_of(const char *response, const char *name)
-{
-    static char value[1000];
-    char start_of[100];
-    value[0] = '\0';
-    snprintf(start_of, sizeof start_of, "\r\n%s: ", name);
-    const char *at = strstr(response, start_of);
-    if (at) {
-        at += strlen(start_of);
-        snprintf(value, sizeof value, "%.*s", (int)strcspn(at, "\r"), at);
-    }
-    return value;
-}
-
-static int status_of(const char *response)
-{
-    return strncmp(response, "HTTP/1.1 ", 9) == 0 ? atoi(response + 9) : 0;
-}
-
-#define END "Host: x\r\nConnection: close\r\nX-Request-Id: id-1\r\n\r\n"
-
-static void expect(struct http_server *server, const char *request, int status, const char *body)
-{
-    char *response = client_ask(server, request);
-    if (status_of(response) != status || strcmp(body_of(response), body) != 0)
-        print_error("%s%s\n", request, response);
-    assert_int_equal(status_of(response), status);
-    assert_string_equal(body_of(response), body);
-    assert_string_equal(header_of(response, "X-Request-Id"), "id-1");
-    if (status >= 400)
-        assert_string_equal(header_of(response, "Content-Type"), "application/problem+json");
-    free(response);
-}
-
-static void expect_problem(struct http_server *server, const char *request, int status,
-                           const char *title, const char *detail)
-{
-    char body[2000];
-    snprintf(body, sizeof body,
-             "{\"type\": \"about:blank\", \"title\": \"%s\", \"status\": %d, \"detail\": \"%s\", "
-             "\"instance\": \"id-1\", \"error\": \"%s\"}\n",
-             title, status, detail, detail);
-    expect(server, request, status, body);
-}
-
-#define TAIL " address=127.0.0.1 key= trace=\n"
 
 static void test_requests(void **state)
 {
@@ -149,111 +95,6 @@ static void test_refusals(void **state)
     assert_int_equal(status_of(response), 405);
     assert_string_equal(header_of(response, "Allow"), "GET, HEAD, POST, OPTIONS");
     assert_non_null(strstr(response, "\"detail\": \"this path takes GET, HEAD, POST, OPTIONS\""));
-    free(response);
-}
-
-static void test_framing(void **state)
-{
-    struct http_server *server = *state;
-    expect_problem(server,
-                   "POST /small HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n" END
-                   "0\r\n\r\n",
-                   400, "Bad Request", "Content-Length and Transfer-Encoding exclude each other");
-    expect_problem(server, "POST /small HTTP/1.1\r\nTransfer-Encoding: gzip\r\n" END, 400,
-                   "Bad Request", "Transfer-Encoding can only be chunked");
-    /* What the library refuses itself: an error of its own, or no answer at all. */
-    static const char *const bad[] = {
-        "POST /small HTTP/1.1\r\nContent-Length: -1\r\n" END,
-        "POST /small HTTP/1.1\r\nContent-Length: 99999999999999999999999999\r\n" END,
-        "POST /small HTTP/1.1\r\nContent-Length: 12x\r\n" END,
-        "POST /small HTTP/1.1\r\nContent-Length: 3\r\nContent-Length: 4\r\n" END "abcd",
-        "POST /small HTTP/1.1\r\nTransfer-Encoding: chunked\r\n" END "zz\r\nabc\r\n0\r\n\r\n",
-        "POST /small HTTP/1.1\r\nTransfer-Encoding: chunked\r\n" END "-1\r\nabc\r\n0\r\n\r\n",
-        "POST /small HTTP/1.1\r\nTransfer-Encoding: chunked\r\n" END
-        "fffffffffffffffffff\r\nabc\r\n0\r\n\r\n",
-        "POST /small HTTP/1.1\r\nTransfer-Encoding: chunked\r\n" END "3\r\nabcdef\r\n0\r\n\r\n",
-        "GET / HTTP/1.1\r\nConnection: close\r\n\r\n",
-        "GET / HTTP/9.9\r\n" END,
-        "GET /\r\n\r\n",
-        "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
-        "G\x01T / HTTP/1.1\r\n" END,
-    };
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        int fd = client_connect(server);
-        client_say(fd, bad[i]);
-        shutdown(fd, SHUT_WR);
-        char *response = client_read(fd, NULL);
-        int status = status_of(response);
-        if (status != 0 && (status < 400 || status > 599))
-            print_error("%s%s\n", bad[i], response);
-        assert_true(status == 0 || (status >= 400 && status <= 599));
-        free(response);
-        close(fd);
-    }
-    static const char nul[] = "GET /v1/models/a\0b HTTP/1.1\r\nX: a\0b\r\n" END;
-    free(client_ask_bytes(server, nul, sizeof nul - 1));
-    expect(server, "GET / HTTP/1.1\r\n" END, 200, "GET / type= size=0 body=" TAIL);
-}
-
-/* Lines that others on the way may read as another framing: refused, and the connection closed, so
- * that the body is not taken for a request. */
-static void test_odd_headers(void **state)
-{
-    static const char second[] = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
-    static const struct {
-        const char *line, *detail;
-    } cases[] = {
-        {"Content-Length : 27\r\n", "a header line is malformed"},
-        {"Content-Length\t: 27\r\n", "a header line is malformed"},
-        {"Content-Length:\r\n 27\r\n", "a header line is malformed"},
-        {"Host: y\r\n", "there is more than one Host"},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        char request[300];
-        snprintf(request, sizeof request, "POST /small HTTP/1.1\r\nHost: x\r\n%s\r\n%s",
-                 cases[i].line, second);
-        char *response = client_ask(*state, request);
-        if (status_of(response) != 400)
-            print_error("%s%s\n", cases[i].line, response);
-        assert_int_equal(status_of(response), 400);
-        assert_non_null(strstr(response, cases[i].detail));
-        assert_null(strstr(response, "GET / type="));
-        free(response);
-    }
-    expect_problem(*state,
-                   "POST /small HTTP/1.0\r\nConnection: keep-alive\r\nTransfer-Encoding: "
-                   "chunked\r\n" END "0\r\n\r\n",
-                   400, "Bad Request", "HTTP/1.0 has no Transfer-Encoding");
-}
-
-static void test_large_heads(void **state)
-{
-    struct http_server *server = *state;
-    static char request[300000];
-    strcpy(request, "GET /?");
-    memset(request + 6, 'a', 5000);
-    strcpy(request + 5006, " HTTP/1.1\r\n" END);
-    expect_problem(server, request, 414, "URI Too Long",
-                   "the URL's 5001 bytes are over the limit of 4096");
-    strcpy(request, "GET / HTTP/1.1\r\nX: ");
-    memset(request + strlen(request), 'a', 17000);
-    strcpy(request + 17019, "\r\n" END);
-    char *response = client_ask(server, request);
-    assert_int_equal(status_of(response), 431);
-    assert_non_null(strstr(response, "the headers' 17053 bytes are over the limit of 16384"));
-    free(response);
-    strcpy(request, "GET / HTTP/1.1\r\n" END);
-    request[strlen(request) - 2] = '\0';
-    for (int i = 0; i < 100; i++)
-        strcat(request, "Y: 1\r\n");
-    strcat(request, "\r\n");
-    expect_problem(server, request, 431, "Request Header Fields Too Large",
-                   "the request has 100 header lines or more");
-    strcpy(request, "GET / HTTP/1.1\r\nX: ");
-    memset(request + strlen(request), 'a', 200000);
-    strcpy(request + 200000, "\r\n" END);
-    response = client_ask(server, request);
-    assert_true(status_of(response) == 431 || status_of(response) == 0);
     free(response);
 }
 
@@ -955,9 +796,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WITH(test_requests),
         WITH(test_refusals),
-        WITH(test_framing),
-        WITH(test_odd_headers),
-        WITH(test_large_heads),
         WITH(test_gzip_bodies),
         WITH(test_chunked_limit),
         WITH(test_early_refusal_is_read),
