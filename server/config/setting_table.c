@@ -97,7 +97,7 @@ static const struct setting table[] = {
 #undef SECTION
 
 #define SECTION "Connections"
-    U32(max_connections, 1, 1000000, "1000", "open at the same time"),
+    U32(max_connections, 1, 1000000, "1000", "open at the same time; near it, idle ones make room"),
     U32(max_connections_per_address, 0, 1000000, "0",
         "of one client address; 0: any number (as a proxy in front needs)"),
     DURATION(idle_timeout, SECOND, 24 * HOUR, "75s", "between requests, and without progress"),
@@ -131,7 +131,7 @@ static const struct setting table[] = {
 #define SECTION "Operations"
     DURATION(drain_delay, 0, HOUR, "0s",
              "after SIGTERM, time in which it still listens but is not ready"),
-    DURATION(drain_limit, 0, 24 * HOUR, "30s", "after that, time for accepted work to end"),
+    DURATION(drain_limit, 0, 24 * HOUR, "25s", "after that, time for accepted work to end"),
     STRING(log_level, "info", "LEVEL", "debug, info, warning or error", setting_is_level,
            "debug, info, warning or error"),
 #undef SECTION

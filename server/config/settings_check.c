@@ -45,17 +45,45 @@ static enum lm_status check_tls(const struct settings_draft *draft, struct lm_er
     return LM_OK;
 }
 
+/* Another option's name, in the form that the one at fault was given in. */
+static void spell(const char *name, enum setting_layer layer, char out[SETTING_NAME_BYTES])
+{
+    size_t index = 0;
+    const struct setting *setting = setting_find(name, strlen(name), &index);
+    assert(setting);
+    if (layer == LAYER_FLAG)
+        setting_flag(setting, out);
+    else if (layer == LAYER_VARIABLE)
+        setting_variable(setting, out);
+    else
+        snprintf(out, SETTING_NAME_BYTES, "%s", name);
+}
+
+static enum setting_layer layer_of(const struct settings_draft *draft, const char *name)
+{
+    size_t index = 0;
+    setting_find(name, strlen(name), &index);
+    return draft->layers[index];
+}
+
+/* What is at fault is what was given, of two that were given the stronger. */
 static enum lm_status check_order(const struct settings_draft *draft, const char *name,
                                   uint64_t value, const char *limit, uint64_t most,
                                   struct lm_error *error)
 {
-    char shown[SETTING_SHOWN], allowed[SETTING_SHOWN];
+    char shown[SETTING_SHOWN], allowed[SETTING_SHOWN], other[SETTING_NAME_BYTES];
     if (value <= most)
         return LM_OK;
     setting_show_number(SETTING_BYTES, value, shown);
     setting_show_number(SETTING_BYTES, most, allowed);
+    enum setting_layer layer = layer_of(draft, name), of_limit = layer_of(draft, limit);
+    bool is_low = of_limit > layer;
+    spell(is_low ? name : limit, is_low ? of_limit : layer, other);
+    if (is_low)
+        return lm_fail(error, LM_INVALID, "%s: %s is below %s, which is %s",
+                       place_of(draft, limit).text, allowed, other, shown);
     return lm_fail(error, LM_INVALID, "%s: %s is above %s, which is %s", place_of(draft, name).text,
-                   shown, limit, allowed);
+                   shown, other, allowed);
 }
 
 enum lm_status settings_check(const struct settings_draft *draft, struct lm_error *error)

@@ -267,11 +267,15 @@ static void options_that_need_others(void **state)
     settings_free(&loaded.settings);
 
     expect_refused("--max-bodies-bytes=1m",
-                   "max_body_bytes: 64m is above max_bodies_bytes, which is 1m");
+                   "--max-bodies-bytes: 1m is below --max-body-bytes, which is 64m");
     expect_refused("--max-store-bytes=1m",
-                   "max_body_bytes: 64m is above max_store_bytes, which is 1m");
+                   "--max-store-bytes: 1m is below --max-body-bytes, which is 64m");
     expect_refused("--max-body-bytes=1k",
-                   "max_small_body_bytes: 64k is above max_body_bytes, which is 1k");
+                   "--max-body-bytes: 1k is below --max-small-body-bytes, which is 64k");
+    expect_error(WORDS("--max-small-body-bytes=2m", "--max-body-bytes=1m"), NOTHING, LM_INVALID,
+                 "--max-small-body-bytes: 2m is above --max-body-bytes, which is 1m");
+    expect_error(NOTHING, WORDS("LAYERMASK_MAX_STORE_BYTES=1m"), LM_INVALID,
+                 "LAYERMASK_MAX_STORE_BYTES: 1m is below LAYERMASK_MAX_BODY_BYTES, which is 64m");
 }
 
 static void actions(void **state)
