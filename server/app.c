@@ -205,7 +205,8 @@ static enum lm_status start_http(struct app *app, struct lm_error *error)
     const struct http_config config = {
         .address = settings->listen.host,
         .port = settings->listen.port,
-        .threads = settings->http_threads,
+        .threads = settings->http_threads < settings->max_connections ? settings->http_threads
+                                                                      : settings->max_connections,
         .connections_max = settings->max_connections,
         .connections_per_address_max = settings->max_connections_per_address,
         .url_bytes_max = settings->max_url_bytes,
@@ -248,6 +249,11 @@ static enum lm_status start(struct app *app, struct lm_error *error)
     enum lm_status status = start_parts(app, error);
     if (status != LM_OK)
         return status;
+    if (http_connections_max(app->server) < app->settings->max_connections)
+        log_event(LOG_WARNING, "few_connections",
+                  log_text("reason", "the limit of open files (ulimit -n) is too low"),
+                  log_uint("max_connections", app->settings->max_connections),
+                  log_uint("possible", http_connections_max(app->server)));
     log_event(LOG_INFO, "listening", log_text("address", app->settings->listen.host),
               log_uint("port", http_port(app->server)), log_text("version", LAYERMASK_VERSION));
     status = registry_reload(app->registry, error);

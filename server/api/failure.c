@@ -2,12 +2,32 @@
 #include "api/failure.h"
 
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
+#include <time.h>
 
 #include "http/problem.h"
 #include "obs/log.h"
 
 enum { RETRY_S = 1, STORE_RETRY_S = 5 };
+
+static const char store_text[] = "the store of jobs cannot be used just now";
+
+/* The monotonic second until which the store counts as broken.  Only calls find out whether it
+ * still is, so that it is worth a try after that. */
+static atomic_llong store_broken_until_s;
+
+static long long now_s(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec;
+}
+
+const char *failure_store(void)
+{
+    return now_s() < atomic_load(&store_broken_until_s) ? store_text : NULL;
+}
 
 void failure_set(struct failure *out, int status, const char *format, ...)
 {
@@ -61,7 +81,8 @@ void failure_of_store(struct failure *out, const struct lm_error *error)
         return;
     }
     log_event(LOG_ERROR, "store_failed", log_text("error", error->text));
-    failure_set(out, 503, "the store of jobs cannot be used just now");
+    atomic_store(&store_broken_until_s, now_s() + STORE_RETRY_S);
+    failure_set(out, 503, "%s", store_text);
     out->retry_after_s = STORE_RETRY_S;
 }
 

@@ -30,6 +30,9 @@ void failure_of_queue(struct failure *out, const struct jobs_refusal *refusal,
 /* Of the store: what is the server's own trouble, with its paths, goes to the log. */
 void failure_of_store(struct failure *out, const struct lm_error *error);
 
+/* Why the store cannot be used: for a few seconds after it has failed; NULL: it can. */
+const char *failure_store(void);
+
 void failure_reply(struct http_exchange *exchange, const struct failure *failure);
 
 /* The problem as JSON, malloc'ed; NULL when out of memory. */

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "api/assets.h"
+#include "api/failure.h"
 #include "api/routes_room.h"
 #include "http/negotiate.h"
 
@@ -48,9 +49,13 @@ void route_livez(struct http_exchange *exchange, void *api)
 void route_readyz(struct http_exchange *exchange, void *context)
 {
     struct api *api = context;
+    const char *broken = failure_store();
     switch (atomic_load(&api->state)) {
     case API_READY:
-        http_reply_text(exchange, 200, "application/json", "{\"status\": \"ready\"}\n");
+        if (broken)
+            http_reply_error(exchange, 503, "%s", broken);
+        else
+            http_reply_text(exchange, 200, "application/json", "{\"status\": \"ready\"}\n");
         break;
     case API_STARTING: http_reply_error(exchange, 503, "the server is starting"); break;
     default: http_reply_error(exchange, 503, "the server is shutting down"); break;

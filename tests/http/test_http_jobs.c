@@ -467,7 +467,11 @@ static void disk_is_full(void **state)
     answer = post(&daemon, PREDICT, body_with(STAR, NULL, NULL));
     assert_status(&answer, 200);
     answer_free(&answer);
-    assert_int_equal(daemon_status(&daemon, "/readyz"), 200);
+    answer = get(&daemon, "/readyz"); /* not ready for as long as Retry-After says */
+    assert_problem(&answer, 503, "the store of jobs cannot be used just now", NULL);
+    answer_free(&answer);
+    assert_int_equal(daemon_status(&daemon, "/livez"), 200);
+    daemon_await_status(&daemon, "/readyz", 200);
     assert_int_equal(daemon_stop(&daemon), 0);
     daemon_clean(&daemon);
 }
