@@ -14,9 +14,8 @@
 /* Bodies up to this size are read and thrown away, so that the connection can go on. */
 #define DRAIN_BYTES_MAX (64u << 10)
 
-/* A header line that others may read otherwise than the library: a name that is none (such as one
- * with a space before its colon), or what the library makes of a folded Content-Length: a longer
- * name. */
+/* A name that is none, such as one with a space before its colon, or what the library makes of a
+ * folded Content-Length: a longer name. */
 static bool is_odd(const char *name)
 {
     static const char *const framing[] = {"Content-Length", "Transfer-Encoding"};
@@ -29,7 +28,8 @@ static bool is_odd(const char *name)
 
 void intake_header(struct exchange *exchange, const char *name, const char *value)
 {
-    exchange->has_odd_header |= is_odd(name);
+    /* Others on the way may read such a line otherwise than the library. */
+    exchange->has_odd_header |= is_odd(name) || strchr(value, '\r');
     const struct http_config *config = &exchange->server->config;
     struct http_exchange *public = &exchange->public;
     exchange->header_bytes += strlen(name) + strlen(value) + 4;

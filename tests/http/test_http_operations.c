@@ -110,7 +110,7 @@ static void drains(void **state)
     struct call call = {.daemon = &daemon, .samples = few(1500)};
     pthread_t thread;
     (void)state;
-    daemon_start(&daemon, FLAGS("--workers", "1", "--drain-delay", "400ms"));
+    daemon_start(&daemon, FLAGS("--workers", "1", "--drain-delay", "400ms", "--drain-limit", "2m"));
     struct answer async = post_async(&daemon, EXPLAIN, explanation(STAR, few(300), NULL), NULL);
     char *id = accepted(&async);
     assert_int_equal(pthread_create(&thread, NULL, explain, &call), 0);

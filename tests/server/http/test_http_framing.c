@@ -119,6 +119,8 @@ static void test_unclear_heads(void **state)
         LINE("X: y\r\n:z\r\nContent-Length: 27", malformed),
         LINE("X Y: z", malformed),
         LINE("X: \0", malformed),
+        LINE("X: a\rContent-Length: 27", malformed),
+        LINE("X: a\r", malformed),
         LINE("Host: y", "there is more than one Host"),
         LINE("Content-Length: 27\r\nContent-Length: 27", "there is more than one Content-Length"),
         LINE("Content-Length: 27\r\nTransfer-Encoding: chunked",
