@@ -37,6 +37,7 @@ struct watch_entry {
     bool is_armed;    /* the exchange is told when its client hangs up */
     bool is_arriving; /* no request, or one that is not complete: without a client, it is over */
     bool is_silent;   /* a request is arriving, and the library has no answer to it yet */
+    bool has_left; /* its deadline is near because the client has hung up */
     bool timed_out, must_linger;
     bool is_lingering; /* fd is ours */
 };
@@ -114,8 +115,10 @@ static void read_lingering(struct watch *watch, struct watch_entry *entry)
 static void expect_end(struct watch_entry *entry)
 {
     int64_t end_ms = exchange_now_ms() + HANG_UP_MS;
-    if (entry->is_arriving && end_ms < entry->deadline_ms)
-        entry->deadline_ms = end_ms;
+    if (!entry->is_arriving || end_ms >= entry->deadline_ms)
+        return;
+    entry->deadline_ms = end_ms;
+    entry->has_left = true;
 }
 
 /* An exchange to tell of its client's leaving, with a reference; NULL: none. */
@@ -188,7 +191,7 @@ static void check_deadlines(struct watch *watch, int64_t now_ms)
         }
         answer_late(watch, entry);
         entry->deadline_ms = WATCH_NEVER;
-        entry->timed_out = true;
+        entry->timed_out = !entry->has_left;
         shutdown(entry->fd, SHUT_RDWR);
     }
     pthread_mutex_unlock(&watch->lock);
@@ -398,7 +401,7 @@ void watch_deadline(struct watch *watch, struct watch_entry *entry, int64_t dead
 {
     pthread_mutex_lock(&watch->lock);
     entry->deadline_ms = deadline_ms;
-    entry->is_silent = false;
+    entry->has_left = entry->is_silent = false;
     pthread_mutex_unlock(&watch->lock);
 }
 

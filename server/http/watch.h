@@ -53,7 +53,7 @@ bool watch_answer(struct watch *watch, struct watch_entry *entry, const char *te
 /* The request has arrived: no deadline until there is another one. */
 void watch_complete(struct watch *watch, struct watch_entry *entry);
 
-/* Has it been shut down for its deadline? */
+/* Has it been shut down for its deadline, with the client still there? */
 bool watch_timed_out(struct watch *watch, struct watch_entry *entry);
 
 /* While on, exchange_gone is called when the client closes its side. */

@@ -349,6 +349,7 @@ static void test_abandoned(void **state)
     while (http_open_requests(*state) > 0 && now_ms() - left_ms < 5000)
         sleep_ms(20);
     assert_int_equal(http_open_requests(*state), 0);
+    assert_int_equal(atomic_load(&last_status), 499);
 }
 
 static void test_answered_is_not_gone(void **state)
