@@ -5,10 +5,12 @@
  * is in watch.c: clients that leave while suspended, time limits, lingering ends. */
 #include "http/exchange.h"
 
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <microhttpd.h>
 #include <netdb.h>
@@ -382,6 +384,19 @@ static struct MHD_Daemon *start_daemon(struct http_server *server, const char *c
         MHD_OPTION_END);
 }
 
+/* While this thread is in transport_quiesce. */
+static _Thread_local jmp_buf *quiescing;
+
+/* What the library calls when it sees no way on; it must not return. */
+static void on_panic(void *argument, const char *file, unsigned line, const char *reason)
+{
+    (void)argument;
+    if (quiescing)
+        longjmp(*quiescing, 1);
+    fprintf(stderr, "libmicrohttpd, %s:%u: %s\n", file, line, reason ? reason : "");
+    abort();
+}
+
 enum lm_status transport_start(struct http_server *server, const char *certificate, const char *key,
                                bool is_ipv6, struct lm_error *error)
 {
@@ -390,6 +405,7 @@ enum lm_status transport_start(struct http_server *server, const char *certifica
     struct transport *transport = calloc(1, sizeof *transport);
     if (!transport)
         return lm_fail(error, LM_NOMEM, "out of memory");
+    MHD_set_panic_func(on_panic, NULL);
     transport->daemon = start_daemon(server, certificate, key, is_ipv6);
     if (!transport->daemon) {
         server->listener = -1; /* the library has closed it */
@@ -402,9 +418,23 @@ enum lm_status transport_start(struct http_server *server, const char *certifica
     return LM_OK;
 }
 
+static bool quiesce(struct MHD_Daemon *daemon)
+{
+    jmp_buf before;
+    quiescing = &before;
+    bool done = setjmp(before) == 0 && MHD_quiesce_daemon(daemon) != MHD_INVALID_SOCKET;
+    quiescing = NULL;
+    return done;
+}
+
+/* The library takes the listening socket out of each thread's epoll.  A thread that is awake does
+ * the same, and when it was quicker, the library panics, with nothing held or half done: it is
+ * tried again, when that thread has finished. */
 void transport_quiesce(struct transport *transport)
 {
-    MHD_quiesce_daemon(transport->daemon);
+    const struct timespec pause = {.tv_nsec = 1000000};
+    for (int tries = 0; tries < 1000 && !quiesce(transport->daemon); tries++)
+        nanosleep(&pause, NULL);
 }
 
 void transport_stop(struct transport *transport)
