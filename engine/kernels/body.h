@@ -89,6 +89,8 @@ static void interleave(float *restrict target, const float *restrict source, siz
             target[r * channels + c] = source[c * plane + r];
 }
 
+enum { STRIP = 64 };
+
 /* Some columns of the mean of n rows; the sums stay in registers. */
 static inline void mean_strip(float *restrict target, const float *source, const int32_t *index,
                               uint32_t n, size_t channels, float scale, uint32_t width)

@@ -2,12 +2,12 @@
  */
 #include "kernels/ranks.h"
 
-typedef int32_t cells __attribute__((vector_size(8 * sizeof(int32_t))));
+typedef int32_t eight_cells __attribute__((vector_size(8 * sizeof(int32_t))));
 
 static inline int32_t number_byte(int32_t *map, uint32_t rows, uint32_t shown, int32_t next)
 {
-    const cells bit = {1, 2, 4, 8, 16, 32, 64, 128};
-    cells eight;
+    const eight_cells bit = {1, 2, 4, 8, 16, 32, 64, 128};
+    eight_cells eight;
     memcpy(&eight, kernels_ranks[rows], sizeof eight);
     eight = (eight + next) | ((bit & (int32_t)shown) == 0);
     memcpy(map, &eight, sizeof eight);
