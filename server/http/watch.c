@@ -37,7 +37,7 @@ struct watch_entry {
     bool is_armed;    /* the exchange is told when its client hangs up */
     bool is_arriving; /* no request, or one that is not complete: without a client, it is over */
     bool is_silent;   /* a request is arriving, and the library has no answer to it yet */
-    bool has_left; /* its deadline is near because the client has hung up */
+    bool has_left;    /* its deadline is near because the client has hung up */
     bool timed_out, must_linger;
     bool is_lingering; /* fd is ours */
 };
