@@ -27,6 +27,7 @@ static void clear_demand(struct run *run)
         if (state->has_ring)
             memset(state->ring, 0, bytes * run->plan->values[v].rounds * run->planned);
         state->has_ring = state->has_site_map = false;
+        state->needed = 0;
     }
 }
 
@@ -62,19 +63,67 @@ static void identify(struct run *run, uint32_t sample)
     }
 }
 
+/* Backwards from step end - 1 to step first. */
+static void demand_of_steps(struct run *run, size_t first, size_t end, uint32_t sample)
+{
+    for (size_t i = end; i-- > first;) {
+        drop_masked(run, run->graph->steps[i].output, sample);
+        run->graph->steps[i].kind->demand(run, &run->graph->steps[i], sample);
+    }
+    if (!first)
+        drop_masked(run, run->graph->input, sample);
+}
+
+/* Takes a value's demand back, of which nothing but the number of rows was wanted. */
+static void count_needed(struct run *run, uint32_t value, uint32_t sample)
+{
+    struct value_state *state = &run->states[value];
+    size_t words = value_words(&run->graph->values[value]);
+    if (!is_planned(run, value))
+        return;
+    uint64_t *demand = value_demand(run, value, sample);
+    state->needed += sites_count(demand, words);
+    memset(demand, 0, words * sizeof *demand);
+    if (state->has_ring)
+        memset(value_ring(run, value, sample, 1), 0,
+               words * run->plan->values[value].rounds * sizeof *demand);
+}
+
+/* What the steps before the last recall step would have to make if nothing were remembered.  They
+ * have nothing to do with those behind it but through its output. */
+static void count_without_memo(struct run *run, size_t steps, uint32_t sample)
+{
+    struct memo *memo = run->memo;
+    run->memo = NULL;
+    demand_of_steps(run, 0, steps + 1, sample);
+    run->memo = memo;
+    count_needed(run, run->graph->input, sample);
+    for (size_t i = 0; i < steps; i++)
+        count_needed(run, run->graph->steps[i].output, sample);
+}
+
 /* Forwards and backwards for one sample. */
 static void propagate(struct run *run, uint32_t sample)
 {
     const struct graph *graph = run->graph;
+    size_t early = run->memo ? memo_identities(run->memo)->steps : 0; /* the last recall step */
     for (size_t i = 0; i < graph->n_steps; i++)
         propagate_visible(run, &graph->steps[i], sample);
-    if (run->memo && run_is_masked(run, sample))
+    if (early && run_is_masked(run, sample))
         identify(run, sample);
-    for (size_t i = graph->n_steps; i-- > 0;) {
-        drop_masked(run, graph->steps[i].output, sample);
-        graph->steps[i].kind->demand(run, &graph->steps[i], sample);
-    }
-    drop_masked(run, graph->input, sample);
+    demand_of_steps(run, early ? early + 1 : 0, graph->n_steps, sample);
+    if (!early)
+        return;
+    count_without_memo(run, early, sample);
+    demand_of_steps(run, 0, early + 1, sample);
+}
+
+/* Whether the value is made before the last recall step. */
+static bool is_early(const struct run *run, uint32_t value)
+{
+    size_t early = run->memo ? memo_identities(run->memo)->steps : 0;
+    uint32_t producer = run->graph->values[value].producer;
+    return early && (value == run->graph->input || producer < early);
 }
 
 /* ---- lists of rows */
@@ -126,6 +175,8 @@ static void list_rows(struct run *run, uint32_t id)
     struct value_state *state = &run->states[id];
     const struct value *value = &run->graph->values[id];
     count_rows(run, id);
+    if (!is_early(run, id))
+        state->needed = state->n_rows;
     state->same_as = find_same(run, id);
     state->sites = run->states[state->same_as].own_sites;
     for (uint32_t s = 0; s < run->n && state->same_as == id; s++)
@@ -182,6 +233,7 @@ void run_plan_masks(struct run *run)
                 list_ring(run, v);
         } else {
             run->states[v].n_rows = run->n;
+            run->states[v].needed = run->n;
             run->states[v].same_as = GRAPH_NO_VALUE;
         }
     memset(run->map_ready, 0, run->plan->n_maps * sizeof *run->map_ready);

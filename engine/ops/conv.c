@@ -267,7 +267,7 @@ static void conv_execute(struct run *run, const struct step *step)
                   : is_gathered(conv) ? "gathered product"
                                       : "product";
     uint64_t in_group = conv->in_channels / conv->groups;
-    run->stats.macs_needed += rows * taps * in_group * conv->out_channels;
+    run->stats.macs_needed += run->states[step->output].needed * taps * in_group * conv->out_channels;
     run->stats.macs_done +=
         rows * taps * conv->out_channels * (conv->depthwise ? 1 : conv->block_in);
 }
