@@ -231,7 +231,7 @@ uint64_t explainer_bytes(const struct lm_model *model, const struct explainer_op
     double samples = options->lime.samples ? options->lime.samples : 1000;
     double labels = options->n_labels ? options->n_labels : 1;
     double picture = (double)picture_pixels * 8;
-    double input = pixels * (3 + 12) + slots * (pixels / 8 + 512);
+    double input = pixels * (3 + 12 + 16) + slots * (pixels / 8 + 512);
     input += (double)segmentation_bytes(&options->segmentation, picture_pixels,
                                         (uint64_t)info.height * info.width);
     if (options->masking.kind != MASKING_LAYER)
