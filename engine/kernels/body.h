@@ -31,6 +31,7 @@ static void gather(float *restrict target, const struct windows *w, size_t rows,
 }
 
 #include "kernels/depthwise.h"
+#include "kernels/neighbour.h"
 
 static void max_pool(float *restrict target, const struct windows *w, size_t rows,
                      uint32_t channels)
@@ -87,37 +88,6 @@ static void interleave(float *restrict target, const float *restrict source, siz
     for (uint32_t c = 0; c < channels; c++)
         for (size_t r = 0; r < rows; r++)
             target[r * channels + c] = source[c * plane + r];
-}
-
-enum { STRIP = 64 };
-
-/* Some columns of the mean of n rows; the sums stay in registers. */
-static inline void mean_strip(float *restrict target, const float *source, const int32_t *index,
-                              uint32_t n, size_t channels, float scale, uint32_t width)
-{
-    float sum[STRIP] = {0};
-    for (uint32_t i = 0; i < n; i++) {
-        const float *row = source + (size_t)index[i] * channels;
-        for (uint32_t c = 0; c < width; c++)
-            sum[c] += row[c];
-    }
-    for (uint32_t c = 0; c < width; c++)
-        target[c] = sum[c] * scale;
-}
-
-static void neighbour_mean(float *restrict target, const float *source, const int32_t *index,
-                           const uint8_t *count, size_t rows, uint32_t channels, float epsilon)
-{
-    for (size_t r = 0; r < rows; r++, target += channels, index += 8) {
-        float scale = 1.0f / ((float)count[r] + epsilon);
-        uint32_t c = 0, n = count[r];
-        for (; c + STRIP <= channels; c += STRIP)
-            mean_strip(target + c, source + c, index, n, channels, scale, STRIP);
-        for (; c + 16 <= channels; c += 16)
-            mean_strip(target + c, source + c, index, n, channels, scale, 16);
-        if (c < channels)
-            mean_strip(target + c, source + c, index, n, channels, scale, channels - c);
-    }
 }
 
 static void sum_rows(double *restrict sum, const float *restrict source, size_t rows,

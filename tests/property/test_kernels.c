@@ -392,6 +392,38 @@ static void check_neighbour_mean(const struct kernels *k)
     free(count);
 }
 
+static void check_interleave(const struct kernels *k)
+{
+    uint32_t rows = between(0, 50), channels = between(1, 5);
+    size_t plane = rows + between(0, 9);
+    float *source = numbers(plane * channels), *target = numbers((size_t)rows * channels);
+    k->interleave(target, source, plane, rows, channels);
+    for (uint32_t r = 0; r < rows; r++)
+        for (uint32_t c = 0; c < channels; c++)
+            assert_true(target[r * channels + c] == source[c * plane + r]);
+    assert_kept("interleave", k, target + (size_t)rows * channels);
+    free(source);
+    free(target);
+}
+
+static void check_number(const struct kernels *k)
+{
+    uint32_t width = between(1, 200), next = between(0, 1000);
+    int32_t map[201];
+    uint64_t rows[4] = {0}, shown[4] = {0};
+    for (uint32_t x = 0; x < width; x++) {
+        rows[x / 64] |= (uint64_t)between(0, 1) << x % 64;
+        shown[x / 64] |= rows[x / 64] & (uint64_t)between(0, 1) << x % 64;
+    }
+    map[width] = 7;
+    k->number(map, rows, shown, width, (int32_t)next);
+    for (uint32_t x = 0; x < width; x++) {
+        assert_int_equal(map[x], shown[x / 64] >> x % 64 & 1 ? (int32_t)next : MAP_ZERO);
+        next += rows[x / 64] >> x % 64 & 1;
+    }
+    assert_int_equal(map[width], 7);
+}
+
 static void check_sum_rows(const struct kernels *k)
 {
     uint32_t rows = between(0, 50), channels = between(1, 130);
@@ -451,6 +483,8 @@ static void test_rows(void **state)
     for (int i = 0; i < rounds; i++)
         for (int t = 0; t < n_tables; t++) {
             check_neighbour_mean(tables[t]);
+            check_interleave(tables[t]);
+            check_number(tables[t]);
             check_sum_rows(tables[t]);
             check_row_ops(tables[t]);
         }
