@@ -1,0 +1,274 @@
+/* Memoisation: whatever a session remembers of a picture, its results are those of a session that
+ * remembers nothing, bit for bit; and what it remembers, it does not compute again.  SEED=n replays
+ * a run. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "fault.h"
+#include "hostile.h"
+#include "layermask/session.h"
+
+enum { SIDE = 64, BATCH = 4, CLASSES = 6, PLANES = 3 * SIDE * SIDE, MEGABYTE = 1 << 20 };
+
+static uint64_t seed = 1;
+
+static uint32_t number_below(uint32_t n)
+{
+    seed = seed * 6364136223846793005u + 1442695040888963407u;
+    return (uint32_t)(seed >> 33) % n;
+}
+
+/* Windows of all kinds on early values: strides, dilation, borders, pads, several rounds of
+ * neighbour padding; joins of values with different masks; ends with a network of its own. */
+#define HEAD "input x 1,3,64,64;output y 1,6;float g 8,6;"
+#define TAIL ";GlobalAveragePool gp last gpo;Flatten fl gpo flo;Gemm ge flo,g y"
+static const char *const networks[] = {
+    HEAD
+    "float w1 8,3,3,3;float b1 8;float w2 8,8,3,3;float w3 8,8,1,1;float d 8,1,3,3;"
+    "Conv c1 x,w1,b1 h1 pads=1,1,1,1;Relu r1 h1 h2;Conv c2 h2,w2 h3 pads=1,1,1,1;Add a h3,h2 h4;"
+    "Relu r2 h4 h5;Conv c3 h5,w3 h6;Conv dw h6,d h7 pads=1,1,1,1 group:8;Add a2 h7,h6 h8;"
+    "MaxPool mp h8 h9 kernel_shape=3,3 strides=2,2 pads=1,1,1,1;Conv c4 h9,w2 last" TAIL,
+    HEAD "float w1 8,3,7,7;float w2 8,8,3,3;float w3 4,8,1,1;float w4 4,8,3,3;float w5 8,8,5,5;"
+         "Conv c1 x,w1 h1 pads=3,3,3,3 strides=2,2;Relu r1 h1 h2;"
+         "MaxPool mp h2 h3 kernel_shape=3,3 strides=2,2;Conv e1 h3,w3 h4;"
+         "Conv e3 h3,w4 h5 pads=1,1,1,1;Concat cat h4,h5 h6 axis:1;Relu r2 h6 h7;"
+         "Conv c5 h7,w5 h8 pads=2,2,2,2;Conv c6 h8,w2 last pads=2,2,2,2 dilations=2,2" TAIL,
+    HEAD "float w1 8,3,4,4;float n 8 0.5;float d 8,1,7,7;float w2 8,8,2,2;"
+         "int pads 0,0,1,0,0,0,0,1;float pv 1 0.25;Pad pad x,pads,pv p;"
+         "Conv c1 p,w1 h1 strides=2,2;Conv dw h1,d h2 pads=3,3,3,3 group:8;"
+         "Transpose t1 h2 h3 perm=0,2,3,1;LayerNormalization ln h3,n,n h4;"
+         "Transpose t2 h4 h5 perm=0,3,1,2;Add a h5,h1 h6;"
+         "AveragePool ap h6 h7 kernel_shape=2,2 strides=2,2;Conv c2 h7,w2 last strides=2,2" TAIL,
+};
+
+static const struct lm_policy policies[] = {
+    {0},
+    {.concat = LM_CONCAT_MAJORITY, .exposed = LM_EXPOSED_ZERO},
+    {.concat = LM_CONCAT_INTERSECTION, .average_pool = LM_AVERAGE_POOL_PLAIN},
+};
+
+static float image[PLANES], other_image[PLANES];
+static struct lm_mask masks[BATCH];
+
+static int start(void **state)
+{
+    const char *given = getenv("SEED");
+    seed = given ? strtoull(given, NULL, 10) : 1;
+    for (size_t i = 0; i < PLANES; i++) {
+        image[i] = network_number(i * 7);
+        other_image[i] = network_number(i * 5 + 3);
+    }
+    for (int s = 0; s < BATCH; s++)
+        assert_int_equal(lm_mask_create(SIDE, SIDE, &masks[s], NULL), LM_OK);
+    return hostile_start(state);
+}
+
+static int stop(void **state)
+{
+    for (int s = 0; s < BATCH; s++)
+        lm_mask_free(&masks[s]);
+    return scratch_remove(state);
+}
+
+/* Slanted cells, each visible or not. */
+static void draw_mask(struct lm_mask *mask, uint32_t cell, uint32_t visible_of_8)
+{
+    bool on[16][16];
+    for (int i = 0; i < 256; i++)
+        on[i / 16][i % 16] = number_below(8) < visible_of_8;
+    lm_mask_fill(mask, false);
+    for (uint32_t y = 0; y < SIDE; y++)
+        for (uint32_t x = 0; x < SIDE; x++)
+            if (on[(y + x / 7) / cell % 16][(x + y / 5) / cell % 16])
+                lm_mask_set(mask, x, y);
+}
+
+static struct lm_model *load(const char *network, const struct lm_policy *policy)
+{
+    struct lm_model *model;
+    struct lm_error error = {0};
+    struct lm_model_options options = {.policy = *policy};
+    if (lm_model_load(network_file(network), &options, &model, &error) != LM_OK)
+        fail_msg("%s", error.text);
+    return model;
+}
+
+static struct lm_session *new_session(const struct lm_model *model, uint64_t bytes)
+{
+    struct lm_session *session;
+    assert_int_equal(lm_session_create(model, BATCH, 1, &session, NULL), LM_OK);
+    assert_int_equal(lm_session_remember(session, bytes, NULL), LM_OK);
+    return session;
+}
+
+/* Runs on `picture`; plain: samples without a mask, as bits. */
+static uint64_t run(struct lm_session *session, const float *picture, uint32_t plain, float *logits)
+{
+    const float *inputs[BATCH] = {picture, picture, picture, picture};
+    const struct lm_mask *visible[BATCH];
+    for (uint32_t s = 0; s < BATCH; s++)
+        visible[s] = plain >> s & 1 ? NULL : &masks[s];
+    assert_int_equal(lm_session_run(session, BATCH, inputs, visible, logits, NULL, NULL), LM_OK);
+    struct lm_run_stats stats;
+    lm_session_stats(session, &stats);
+    return stats.macs_done;
+}
+
+static void compare(struct lm_session *session, struct lm_session *oblivious, const float *picture,
+                    uint32_t plain)
+{
+    float logits[BATCH * CLASSES], expected[BATCH * CLASSES];
+    struct lm_run_stats stats, stats_expected;
+    run(session, picture, plain, logits);
+    run(oblivious, picture, plain, expected);
+    assert_memory_equal(logits, expected, sizeof expected);
+    lm_session_stats(session, &stats);
+    lm_session_stats(oblivious, &stats_expected);
+    assert_int_equal(stats.macs_needed, stats_expected.macs_needed);
+    assert_true(stats.macs_done <= stats_expected.macs_done);
+}
+
+static void test_same_results(void **state)
+{
+    (void)state;
+    static const uint64_t sizes[] = {0, 300000, 4 * MEGABYTE};
+    for (size_t n = 0; n < sizeof networks / sizeof *networks; n++)
+        for (size_t p = 0; p < sizeof policies / sizeof *policies; p++) {
+            struct lm_model *model = load(networks[n], &policies[p]);
+            struct lm_session *oblivious = new_session(model, 0);
+            for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
+                struct lm_session *session = new_session(model, sizes[k]);
+                lm_session_turn_to(session, 5);
+                for (uint32_t i = 0; i < 12; i++) {
+                    for (int s = 0; s < BATCH; s++)
+                        draw_mask(&masks[s], 6 + number_below(14), 1 + number_below(7));
+                    compare(session, oblivious, image, i % 4 == 3 ? number_below(16) : 0);
+                }
+                lm_session_free(session);
+            }
+            lm_session_free(oblivious);
+            lm_model_free(model);
+        }
+}
+
+/* The masks of one run again: all that recall steps stand behind is known. */
+static void test_remembers(void **state)
+{
+    (void)state;
+    float logits[BATCH * CLASSES];
+    for (size_t n = 0; n < sizeof networks / sizeof *networks; n++) {
+        struct lm_model *model = load(networks[n], &policies[0]);
+        struct lm_session *session = new_session(model, 16 * MEGABYTE);
+        for (int s = 0; s < BATCH; s++)
+            draw_mask(&masks[s], 16, 4);
+        uint64_t all = run(session, image, 0, logits);
+        lm_session_turn_to(session, 1);
+        uint64_t first = run(session, image, 0, logits), second = run(session, image, 0, logits);
+        assert_true(first <= all);
+        assert_true(second < all / 2);
+        assert_int_equal(run(session, image, 15, logits), run(session, image, 15, logits));
+        lm_session_turn_to(session, 0);
+        assert_int_equal(run(session, image, 0, logits), all);
+        lm_session_free(session);
+        lm_model_free(model);
+    }
+}
+
+/* Samples of one run have rows in common, too. */
+static void test_shares_within_a_run(void **state)
+{
+    (void)state;
+    float logits[BATCH * CLASSES];
+    struct lm_model *model = load(networks[0], &policies[0]);
+    struct lm_session *session = new_session(model, 16 * MEGABYTE);
+    for (int s = 0; s < BATCH; s++) {
+        lm_mask_fill(&masks[s], false);
+        for (uint32_t i = 0; i < SIDE * SIDE / 2; i++)
+            lm_mask_set(&masks[s], i % SIDE, i / SIDE);
+    }
+    uint64_t all = run(session, image, 0, logits);
+    lm_session_turn_to(session, 1);
+    assert_true(run(session, image, 0, logits) < all * 2 / 3);
+    for (uint32_t s = 1; s < BATCH; s++)
+        assert_memory_equal(logits, logits + s * CLASSES, CLASSES * sizeof *logits);
+    lm_session_free(session);
+    lm_model_free(model);
+}
+
+/* Two pictures in turn: right results, and the first keeps its rows; left alone, the second gets
+ * its chance. */
+static void test_pictures_in_turn(void **state)
+{
+    (void)state;
+    float logits[BATCH * CLASSES];
+    struct lm_model *model = load(networks[1], &policies[0]);
+    struct lm_session *session = new_session(model, 16 * MEGABYTE);
+    struct lm_session *oblivious = new_session(model, 0);
+    for (int s = 0; s < BATCH; s++)
+        draw_mask(&masks[s], 16, 4);
+    uint64_t all = run(oblivious, other_image, 0, logits);
+    for (int i = 0; i < 20; i++) {
+        lm_session_turn_to(session, 1 + (uint64_t)i % 2);
+        compare(session, oblivious, i % 2 ? other_image : image, 0);
+    }
+    lm_session_turn_to(session, 2);
+    uint64_t last = all;
+    for (int i = 0; i < 12; i++) {
+        compare(session, oblivious, other_image, 0);
+        last = run(session, other_image, 0, logits);
+    }
+    assert_true(last < all);
+    lm_session_free(session);
+    lm_session_free(oblivious);
+    lm_model_free(model);
+}
+
+static void test_no_allocation(void **state)
+{
+    (void)state;
+    float logits[BATCH * CLASSES];
+    struct lm_model *model = load(networks[0], &policies[0]);
+    struct lm_session *session = new_session(model, MEGABYTE);
+    lm_session_turn_to(session, 1);
+    for (int s = 0; s < BATCH; s++)
+        draw_mask(&masks[s], 16, 4);
+    fault_count();
+    run(session, image, 0, logits);
+    run(session, image, 0, logits);
+    assert_int_equal(fault_disarm(), 0);
+    lm_session_free(session);
+    lm_model_free(model);
+}
+
+static void test_no_memory(void **state)
+{
+    (void)state;
+    struct lm_model *model = load(networks[0], &policies[0]);
+    struct lm_session *session;
+    for (uint32_t n = 0; n < 3; n++) {
+        assert_int_equal(lm_session_create(model, BATCH, 1, &session, NULL), LM_OK);
+        struct lm_error error = {0};
+        fault_arm(n, false);
+        enum lm_status status = lm_session_remember(session, MEGABYTE, &error);
+        fault_disarm();
+        assert_int_equal(status, LM_NOMEM);
+        assert_string_equal(error.text, "out of memory for remembering rows");
+        lm_session_free(session);
+    }
+    lm_model_free(model);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_same_results),        cmocka_unit_test(test_remembers),
+        cmocka_unit_test(test_shares_within_a_run), cmocka_unit_test(test_pictures_in_turn),
+        cmocka_unit_test(test_no_allocation),       cmocka_unit_test(test_no_memory),
+    };
+    return cmocka_run_group_tests_name("memo", tests, start, stop);
+}
