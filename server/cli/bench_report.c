@@ -12,7 +12,7 @@ struct figures {
     double ms_per_sample, images_per_s, active_share;
     double gflops_needed; /* of one picture */
     double gflops_per_s;
-    double waste; /* share of the executed multiply-adds that nobody needed */
+    double gflops_done; /* less where rows are remembered or Winograd's way is taken */
 };
 
 static struct figures derive(const struct bench_options *options, const struct bench_result *result)
@@ -25,7 +25,7 @@ static struct figures derive(const struct bench_options *options, const struct b
         .active_share = result->macs_plain ? needed / (double)result->macs_plain : 0,
         .gflops_needed = 2 * needed / samples / 1e9,
         .gflops_per_s = 2 * needed / result->seconds / 1e9,
-        .waste = done > 0 ? 1 - needed / done : 0,
+        .gflops_done = 2 * done / samples / 1e9,
     };
 }
 
@@ -48,8 +48,9 @@ enum lm_status bench_print_json(const struct model_dir *dir, const struct lm_mod
         (json_int_t)result->segments, "hidden", options->plain ? 0.0 : options->hidden,
         "hidden_pixels", result->hidden_pixels, "active_share", figures.active_share,
         "gflops_needed", figures.gflops_needed, "gflops_per_s", figures.gflops_per_s,
-        "sgemm_gflops_per_s", result->sgemm_gflops, "wasted_share", figures.waste, "peak_rss_bytes",
-        (json_int_t)result->peak_rss_bytes, "weight_bytes", (json_int_t)info.weight_bytes);
+        "sgemm_gflops_per_s", result->sgemm_gflops, "gflops_done", figures.gflops_done,
+        "peak_rss_bytes", (json_int_t)result->peak_rss_bytes, "weight_bytes",
+        (json_int_t)info.weight_bytes);
     enum lm_status status = LM_OK;
     if (!object || (result->steps && bench_layers_json(model, options, result, object)))
         status = lm_fail(error, LM_NOMEM, "out of memory for the report");
@@ -75,8 +76,8 @@ void bench_print_text(const struct model_dir *dir, const struct lm_model *model,
                segmentation_method(&options->segmentation), result->segments);
     printf("  %.3f ms a sample (%.3f ms of processors), %.1f a second\n", figures.ms_per_sample,
            1000 * result->cpu_seconds / options->samples, figures.images_per_s);
-    printf("  %.3f GFLOP needed a sample, %.1f %% of all; %.1f %% of what was run was padding\n",
-           figures.gflops_needed, 100 * figures.active_share, 100 * figures.waste);
+    printf("  %.3f GFLOP needed a sample, %.1f %% of all; %.3f done\n", figures.gflops_needed,
+           100 * figures.active_share, figures.gflops_done);
     printf("  %.1f GFLOP/s, %.0f %% of this machine's sgemm (%.1f GFLOP/s)\n", figures.gflops_per_s,
            result->sgemm_gflops > 0 ? 100 * figures.gflops_per_s / result->sgemm_gflops : 0,
            result->sgemm_gflops);

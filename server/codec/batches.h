@@ -19,7 +19,7 @@
 enum { BATCHES_DEFAULT_SIZE = 4, BATCHES_MAX_SIZE = 256 };
 
 /* Of each runner, for rows that many masks of a picture have in common. */
-enum { RUNNER_MEMO_BYTES = 48 << 20 };
+enum { RUNNER_MEMO_BYTES = 24 << 20 };
 
 /* What to run.  Both callbacks are called from several threads at once, never twice at the same
  * time with the same `thread`. */
