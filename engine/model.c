@@ -167,7 +167,11 @@ static enum lm_status build(struct lm_model *model, const struct onnx_model *onn
         status = graph_place_recalls(&model->graph, error);
     if (status == LM_OK)
         status = graph_pack(&model->graph, model->kernels, error);
-    return status == LM_OK ? plan_make(&model->graph, &model->plan, error) : status;
+    if (status == LM_OK)
+        status = plan_make(&model->graph, &model->plan, error);
+    if (status == LM_OK && options && options->memo_bytes)
+        status = shelves_create(&model->graph, options->memo_bytes, &model->shelves, error);
+    return status;
 }
 
 static enum lm_status count_operators(struct lm_model *model, const struct onnx_model *onnx,
@@ -255,6 +259,7 @@ void lm_model_free(struct lm_model *model)
     free(model->operators);
     plan_free(&model->plan);
     graph_free(&model->graph);
+    shelves_free(model->shelves);
     free(model);
 }
 

@@ -3,6 +3,7 @@
 #define LM_MODEL_ROOM_H
 
 #include "graph/graph.h"
+#include "graph/memo.h"
 #include "graph/plan.h"
 #include "kernels/kernels.h"
 #include "layermask/model.h"
@@ -16,6 +17,7 @@ struct lm_model {
     struct graph graph;
     struct plan plan;
     const struct kernels *kernels;
+    struct shelves *shelves; /* of early rows; NULL: nothing is remembered */
     uint32_t n_operators;
     size_t operator_capacity;
     struct operator_count *operators; /* of the file, in order of first use */

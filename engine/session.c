@@ -122,7 +122,8 @@ uint64_t lm_session_bytes(const struct lm_model *model, uint32_t max_batch, uint
     struct carver carver = {0};
     struct run run = {0};
     carve_run(&carver, model, max_batch, threads, &run);
-    return carver.overflow ? UINT64_MAX : carver.used;
+    size_t bytes = model->shelves ? memo_bytes(&model->graph, &model->plan, max_batch) : 0;
+    return carver.overflow || !size_add(bytes, carver.used, &bytes) ? UINT64_MAX : bytes;
 }
 
 static uint64_t most_rows(const struct lm_model *model)
@@ -131,6 +132,20 @@ static uint64_t most_rows(const struct lm_model *model)
     for (size_t v = 0; v < model->graph.n_values; v++)
         most = model->plan.values[v].rows > most ? model->plan.values[v].rows : most;
     return most;
+}
+
+static bool take_memory(struct lm_session *session, const struct lm_model *model, uint32_t batch,
+                        uint32_t threads)
+{
+    struct carver carver = {0};
+    carve_run(&carver, model, batch, threads, &session->run);
+    carver = (struct carver){.base = aligned_bytes(carver.used)};
+    session->memory = carver.base;
+    if (!session->memory || !profile_create(model, &session->profile))
+        return false;
+    carve_run(&carver, model, batch, threads, &session->run);
+    return !model->shelves || memo_create(&model->graph, &model->plan, model->shelves, batch,
+                                          &session->memo, NULL) == LM_OK;
 }
 
 enum lm_status lm_session_create(const struct lm_model *model, uint32_t max_batch, uint32_t threads,
@@ -153,19 +168,14 @@ enum lm_status lm_session_create(const struct lm_model *model, uint32_t max_batc
                        max_batch, (unsigned long long)bytes,
                        (unsigned long long)model->graph.limits.max_bytes);
     struct lm_session *session = array_zalloc(1, sizeof *session);
-    uint8_t *memory = aligned_bytes((size_t)bytes);
-    if (!session || !memory || !profile_create(model, &session->profile)) {
-        free(session);
-        free(memory);
+    if (!session || !take_memory(session, model, max_batch, threads)) {
+        lm_session_free(session);
         return lm_fail(error, LM_NOMEM, "out of memory for a session of %llu bytes",
                        (unsigned long long)bytes);
     }
-    struct carver carver = {.base = memory};
-    carve_run(&carver, model, max_batch, threads, &session->run);
     session->model = model;
     session->max_batch = max_batch;
     session->threads = threads;
-    session->memory = memory;
     session->run.graph = &model->graph;
     session->run.plan = &model->plan;
     session->run.kernels = model->kernels;
@@ -276,8 +286,8 @@ enum lm_status lm_session_run(struct lm_session *session, uint32_t n, const floa
     lm_model_info(session->model, &info);
     run->n = n;
     run->masks = visible;
-    run->memo =
-        session->memo && memo_turn_to(session->memo, session->picture) ? session->memo : NULL;
+    bool remembers = session->memo && memo_run_begins(session->memo, session->picture);
+    run->memo = remembers ? session->memo : NULL;
     run->pool = pool;
     run->stats = (struct lm_run_stats){.macs_plain = info.macs * n};
     uint64_t start_ns = profile_now(&session->profile);
@@ -289,16 +299,10 @@ enum lm_status lm_session_run(struct lm_session *session, uint32_t n, const floa
     profile_run(&session->profile, n, planned_ns - start_ns,
                 profile_now(&session->profile) - planned_ns);
     execute(session);
+    if (remembers)
+        memo_run_ends(session->memo);
     memcpy(logits, run->states[run->graph->output].rows, n * (size_t)info.classes * sizeof *logits);
     return LM_OK;
-}
-
-enum lm_status lm_session_remember(struct lm_session *session, uint64_t max_bytes,
-                                   struct lm_error *error)
-{
-    assert(!session->memo);
-    return memo_create(&session->model->graph, &session->model->plan, session->max_batch, max_bytes,
-                       &session->memo, error);
 }
 
 void lm_session_turn_to(struct lm_session *session, uint64_t picture)

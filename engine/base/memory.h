@@ -65,6 +65,12 @@ static inline bool array_grow(void **array, size_t *capacity, size_t need, size_
 /* Alignment of everything that kernels touch: a cache line, and the widest vector. */
 #define LM_ALIGN 64
 
+/* The next multiple of LM_ALIGN. */
+static inline size_t align_up(size_t bytes)
+{
+    return (bytes + LM_ALIGN - 1) / LM_ALIGN * LM_ALIGN;
+}
+
 /* Aligned to LM_ALIGN, uninitialised; free() it. */
 static inline void *aligned_bytes(size_t bytes)
 {

@@ -1,43 +1,31 @@
-/* The memory of memoisation: identities of one sample's sites, a table from (recall step, site,
- * identity) to a slot, and the rows in their slots.
- *
- * Slots are given out until there are none; nothing is thrown away before the picture changes.  A
- * row that has no slot is computed each time.  Each recall step has slots for the same number of
- * different rows a site.
- */
-#include "graph/memo.h"
+/* A session's part of memoisation: the identities of one sample's sites, and where the rows of a
+ * run are; the rows themselves are in shelves.c. */
+#include "graph/shelves.h"
 
 #include <string.h>
 
 #include "base/memory.h"
-#include "graph/identity.h"
 #include "graph/sites.h"
 
-enum {
-    NO_SLOT = -1,
-    KNOWN = 1 << 30, /* beside the slot: the row is, or will be, there */
-    MAX_SLOTS = 1 << 22,
+/* New slots that a sample of this run was given. */
+struct span {
+    uint32_t first, end;
 };
 
+/* A recall step. */
 struct cut {
     uint32_t value, height, width, channels;
     size_t sites;
-    uint32_t slots, used;
-    float *rows;
-    int32_t *slot_of; /* of each site of each sample of this run */
+    int32_t *slot_of;   /* of each site of each sample of this run */
+    struct span *given; /* to each sample */
 };
 
 struct memo {
-    uint64_t picture; /* 0: none yet */
-    uint32_t others;  /* runs for others since it was last asked for */
+    struct shelves *shelves;
     struct identities identities;
     uint32_t n_cuts;
-    struct cut *cuts;
-    uint64_t *keys; /* hash table, 0: free */
-    uint32_t *slots;
-    size_t table; /* entries, a power of 2 */
-    uint64_t looked_up, known;
-    uint8_t *memory; /* all of the above */
+    struct cut cuts[MEMO_MAX_CUTS];
+    uint8_t *block; /* all that the pointers point into */
 };
 
 const struct identities *memo_identities(const struct memo *memo)
@@ -45,76 +33,40 @@ const struct identities *memo_identities(const struct memo *memo)
     return &memo->identities;
 }
 
-void memo_counts(const struct memo *memo, uint64_t *looked_up, uint64_t *known)
+bool memo_run_begins(struct memo *memo, uint64_t picture)
 {
-    *looked_up = memo->looked_up;
-    *known = memo->known;
+    return shelves_run_begins(memo->shelves, picture);
 }
 
-bool memo_turn_to(struct memo *memo, uint64_t picture)
+void memo_run_ends(struct memo *memo)
 {
-    if (picture == memo->picture)
-        memo->others = 0;
-    if (picture == memo->picture || !picture)
-        return picture != 0;
-    if (memo->picture && memo->others++ < MEMO_PATIENCE)
-        return false;
-    memo->picture = picture;
-    memo->others = 0;
-    memset(memo->keys, 0, memo->table * sizeof *memo->keys);
-    for (uint32_t c = 0; c < memo->n_cuts; c++)
-        memo->cuts[c].used = 0;
-    return true;
-}
-
-/* ---- the table */
-
-/* Entry of a key, or the free one where it belongs. */
-static size_t find(const struct memo *memo, uint64_t key)
-{
-    size_t at = (size_t)(key & (memo->table - 1));
-    while (memo->keys[at] && memo->keys[at] != key)
-        at = (at + 1) & (memo->table - 1);
-    return at;
-}
-
-/* Slot of a row, with KNOWN if somebody has filled it or will; NO_SLOT: there is none left. */
-static int32_t look_up(struct memo *memo, struct cut *cut, uint64_t place, uint64_t identity)
-{
-    uint64_t key = identity_mix(identity + place * 0x9e3779b97f4a7c15u);
-    key += !key;
-    size_t at = find(memo, key);
-    if (memo->keys[at])
-        return (int32_t)memo->slots[at] | KNOWN;
-    if (cut->used == cut->slots)
-        return NO_SLOT;
-    memo->keys[at] = key;
-    memo->slots[at] = cut->used;
-    return (int32_t)cut->used++;
+    shelves_run_ends(memo->shelves);
 }
 
 void memo_look_up(struct memo *memo, uint32_t index, uint32_t sample, uint64_t *demand)
 {
     struct cut *cut = &memo->cuts[index];
+    struct span *given = &cut->given[sample];
     int32_t *slot_of = cut->slot_of + sample * cut->sites;
-    const uint64_t *identity = memo->identities.of[cut->value];
-    const uint32_t *list = memo->identities.list;
-    uint32_t n = sites_list(cut->height, cut->width, demand, memo->identities.list);
+    uint32_t *places = memo->identities.list;
+    uint32_t n = sites_list(cut->height, cut->width, demand, places);
+    for (uint32_t i = 0; i < n; i++)
+        places[i] = site_y(places[i]) * cut->width + site_x(places[i]);
+    if (!shelves_look_up(memo->shelves, index, memo, places, n, memo->identities.of[cut->value],
+                         slot_of, &given->first, &given->end))
+        return;
     for (uint32_t i = 0; i < n; i++) {
-        size_t y = site_y(list[i]), x = site_x(list[i]), p = y * cut->width + x;
-        slot_of[p] = look_up(memo, cut, (uint64_t)index << 32 | p, identity[p]);
-        if (slot_of[p] < KNOWN)
-            continue;
-        memo->known++;
-        demand[y * bits_words(cut->width) + x / 64] &= ~((uint64_t)1 << x % 64);
+        uint32_t y = places[i] / cut->width, x = places[i] % cut->width;
+        uint64_t known = slot_of[places[i]] >= KNOWN;
+        demand[y * bits_words(cut->width) + x / 64] &= ~(known << x % 64);
     }
-    memo->looked_up += n;
 }
 
 void memo_look_away(struct memo *memo, uint32_t index, uint32_t sample)
 {
     struct cut *cut = &memo->cuts[index];
     memset(cut->slot_of + sample * cut->sites, 0xff, cut->sites * sizeof *cut->slot_of);
+    cut->given[sample] = (struct span){0};
 }
 
 /* ---- rows */
@@ -125,26 +77,31 @@ static int32_t slot_of(const struct cut *cut, uint32_t sample, uint32_t site)
 }
 
 /* Rows that have been made go to their slots, for this run and others. */
-static void remember(struct cut *cut, const struct memo_rows *rows)
+static void remember(struct memo *memo, uint32_t index, const struct memo_rows *rows)
 {
-    for (uint32_t s = 0; s < rows->samples; s++)
+    const struct cut *cut = &memo->cuts[index];
+    for (uint32_t s = 0; s < rows->samples; s++) {
         for (uint32_t i = rows->made_first[s]; i < rows->made_first[s + 1]; i++) {
             int32_t slot = slot_of(cut, s, rows->made_sites[i]);
             if (slot != NO_SLOT)
-                memcpy(cut->rows + (size_t)slot * cut->channels,
+                memcpy(shelves_row(memo->shelves, index, (uint32_t)slot),
                        rows->rows + (size_t)i * cut->channels, cut->channels * sizeof(float));
         }
+        shelves_filled(memo->shelves, index, cut->given[s].first, cut->given[s].end);
+    }
 }
 
 /* From the last row to the first: a row only ever moves to a later place. */
-static void put_between(const struct cut *cut, const struct memo_rows *rows)
+static void put_between(const struct memo *memo, uint32_t index, const struct memo_rows *rows)
 {
+    const struct cut *cut = &memo->cuts[index];
     uint32_t made = rows->made_first[rows->samples];
     for (uint32_t s = rows->samples; s-- > 0;)
         for (uint32_t i = rows->first[s + 1]; i-- > rows->first[s];) {
             int32_t slot = slot_of(cut, s, rows->sites[i]);
-            const float *source = slot >= KNOWN ? cut->rows + (size_t)(slot - KNOWN) * cut->channels
-                                                : rows->rows + (size_t)--made * cut->channels;
+            const float *source = slot >= KNOWN
+                                      ? shelves_row(memo->shelves, index, (uint32_t)(slot - KNOWN))
+                                      : rows->rows + (size_t)--made * cut->channels;
             float *target = rows->rows + (size_t)i * cut->channels;
             if (source != target)
                 memcpy(target, source, cut->channels * sizeof(float));
@@ -153,12 +110,12 @@ static void put_between(const struct cut *cut, const struct memo_rows *rows)
 
 void memo_recall(struct memo *memo, uint32_t index, const struct memo_rows *rows)
 {
-    remember(&memo->cuts[index], rows);
+    remember(memo, index, rows);
     if (rows->made_first[rows->samples] < rows->first[rows->samples])
-        put_between(&memo->cuts[index], rows);
+        put_between(memo, index, rows);
 }
 
-/* ---- memory */
+/* ---- the block */
 
 /* Pieces of one block, or their sum while there is none. */
 struct pieces {
@@ -169,59 +126,13 @@ struct pieces {
 static void *piece(struct pieces *p, size_t count, size_t size)
 {
     size_t start = p->used;
-    p->used += (count * size + LM_ALIGN - 1) / LM_ALIGN * LM_ALIGN;
+    p->used += align_up(count * size);
     return p->base ? p->base + start : NULL;
-}
-
-/* All but the rows and the table of them. */
-static void lay_out(struct pieces *p, struct memo *memo, const struct graph *graph,
-                    const struct plan *plan, uint32_t batch)
-{
-    struct identities *ids = &memo->identities;
-    size_t cells = 0, sites = 0;
-    ids->of = piece(p, graph->n_values, sizeof *ids->of);
-    for (uint32_t v = 0; v < graph->n_values; v++) {
-        uint32_t root = plan->values[v].identity;
-        size_t n = (size_t)value_sites(&graph->values[v]);
-        uint64_t *own = root == v ? piece(p, n, sizeof *own) : NULL;
-        if (root != GRAPH_NO_VALUE && n > sites)
-            sites = n;
-        if (ids->of)
-            ids->of[v] = root == v ? own : root == GRAPH_NO_VALUE ? NULL : ids->of[root];
-    }
-    for (size_t m = 0; m < plan->n_maps; m++) {
-        size_t n = (size_t)plan->maps[m].height * plan->maps[m].width;
-        if (plan->values[plan->maps[m].value].identity != GRAPH_NO_VALUE && n > cells)
-            cells = n;
-    }
-    ids->cells = piece(p, cells, sizeof *ids->cells);
-    ids->fresh = piece(p, sites, sizeof *ids->fresh);
-    ids->list = piece(p, sites + SITES_SLACK, sizeof *ids->list);
-    for (uint32_t c = 0; c < memo->n_cuts; c++)
-        memo->cuts[c].slot_of =
-            piece(p, batch * memo->cuts[c].sites, sizeof *memo->cuts[c].slot_of);
-}
-
-/* Slots for `each` rows a site. */
-static void lay_out_slots(struct pieces *p, struct memo *memo, size_t each)
-{
-    size_t slots = 0;
-    for (uint32_t c = 0; c < memo->n_cuts; c++) {
-        struct cut *cut = &memo->cuts[c];
-        size_t n = cut->sites * each;
-        cut->slots = n < MAX_SLOTS ? (uint32_t)n : MAX_SLOTS;
-        cut->rows = piece(p, (size_t)cut->slots * cut->channels, sizeof *cut->rows);
-        slots += cut->slots;
-    }
-    memo->table = 1;
-    while (memo->table < 2 * slots)
-        memo->table *= 2;
-    memo->keys = piece(p, memo->table, sizeof *memo->keys);
-    memo->slots = piece(p, memo->table, sizeof *memo->slots);
 }
 
 static void list_cuts(const struct graph *graph, struct memo *memo)
 {
+    memo->n_cuts = 0;
     for (size_t i = 0; i < graph->n_steps; i++) {
         const struct step *step = &graph->steps[i];
         if (!step->kind->recalls)
@@ -236,56 +147,73 @@ static void list_cuts(const struct graph *graph, struct memo *memo)
     }
 }
 
-/* The most slots a site that max_bytes have room for. */
-static size_t slots_a_site(struct memo *memo, uint64_t max_bytes, size_t used)
+static void lay_out_identities(struct pieces *p, struct identities *ids, const struct graph *graph,
+                               const struct plan *plan)
 {
-    size_t each = 0;
-    for (size_t step = 64; step; step /= 2) {
-        struct pieces p = {.used = used};
-        lay_out_slots(&p, memo, each + step);
-        each += p.used <= max_bytes ? step : 0;
+    size_t cells = 0, sites = 0;
+    ids->of = piece(p, graph->n_values, sizeof *ids->of);
+    for (uint32_t v = 0; v < graph->n_values; v++) {
+        uint32_t root = plan->values[v].identity;
+        size_t n = (size_t)value_sites(&graph->values[v]);
+        uint64_t *own = root == v ? piece(p, n, sizeof *own) : NULL;
+        sites = root != GRAPH_NO_VALUE && n > sites ? n : sites;
+        if (ids->of)
+            ids->of[v] = root == v ? own : root == GRAPH_NO_VALUE ? NULL : ids->of[root];
     }
-    return each;
+    for (size_t m = 0; m < plan->n_maps; m++) {
+        size_t n = (size_t)plan->maps[m].height * plan->maps[m].width;
+        if (plan->values[plan->maps[m].value].identity != GRAPH_NO_VALUE && n > cells)
+            cells = n;
+    }
+    ids->cells = piece(p, cells, sizeof *ids->cells);
+    ids->fresh = piece(p, sites, sizeof *ids->fresh);
+    ids->list = piece(p, sites + SITES_SLACK, sizeof *ids->list);
 }
 
-enum lm_status memo_create(const struct graph *graph, const struct plan *plan, uint32_t batch,
-                           uint64_t max_bytes, struct memo **out, struct lm_error *error)
+static size_t lay_out(struct memo *memo, const struct graph *graph, const struct plan *plan,
+                      uint32_t batch)
+{
+    struct pieces p = {.base = memo->block};
+    list_cuts(graph, memo);
+    if (!memo->n_cuts)
+        return 0;
+    lay_out_identities(&p, &memo->identities, graph, plan);
+    for (uint32_t c = 0; c < memo->n_cuts; c++) {
+        struct cut *cut = &memo->cuts[c];
+        cut->slot_of = piece(&p, batch * cut->sites, sizeof *cut->slot_of);
+        cut->given = piece(&p, batch, sizeof *cut->given);
+    }
+    return p.used;
+}
+
+uint64_t memo_bytes(const struct graph *graph, const struct plan *plan, uint32_t batch)
+{
+    struct memo counted = {0};
+    return lay_out(&counted, graph, plan, batch);
+}
+
+enum lm_status memo_create(const struct graph *graph, const struct plan *plan,
+                           struct shelves *shelves, uint32_t batch, struct memo **out,
+                           struct lm_error *error)
 {
     struct memo *memo = array_zalloc(1, sizeof *memo);
-    struct cut *cuts = array_zalloc(MEMO_MAX_CUTS, sizeof *cuts);
-    if (!memo || !cuts)
-        goto no_memory;
-    memo->cuts = cuts;
-    list_cuts(graph, memo);
-    struct pieces p = {0};
-    lay_out(&p, memo, graph, plan, batch);
-    size_t each = slots_a_site(memo, max_bytes, p.used);
-    if (!memo->n_cuts || !each) {
-        memo_free(memo);
-        *out = NULL;
-        return LM_OK;
+    uint8_t *block = aligned_bytes((size_t)memo_bytes(graph, plan, batch));
+    if (!memo || !block) {
+        free(memo);
+        free(block);
+        return lm_fail(error, LM_NOMEM, "out of memory for identities of sites");
     }
-    lay_out_slots(&p, memo, each);
-    memo->memory = aligned_bytes(p.used);
-    if (!memo->memory)
-        goto no_memory;
-    p = (struct pieces){.base = memo->memory};
-    lay_out(&p, memo, graph, plan, batch);
-    lay_out_slots(&p, memo, each);
-    memset(memo->keys, 0, memo->table * sizeof *memo->keys);
+    memo->shelves = shelves;
+    memo->block = block;
+    lay_out(memo, graph, plan, batch);
     *out = memo;
     return LM_OK;
-no_memory:
-    free(cuts);
-    free(memo);
-    return lm_fail(error, LM_NOMEM, "out of memory for remembering rows");
 }
 
 void memo_free(struct memo *memo)
 {
     if (!memo)
         return;
-    free(memo->cuts);
-    free(memo->memory);
+    free(memo->block);
     free(memo);
 }

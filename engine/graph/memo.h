@@ -9,8 +9,10 @@
  * because a kernel's result depends on its operands alone.  Recall steps (ops/recall.c) stand
  * behind some early values: what is remembered there is not demanded of the layers before.
  *
- * A memo is one session's, is about one picture at a time and never changes a result (identities
- * are 64 bits: two different ones among a million rows meet with a chance of 3e-8).
+ * The rows stand on shelves that all sessions of a model share; they are about one picture at a
+ * time. A memo is one session's part: the identities of the sample that is being planned, and where
+ * the rows of a run are.  No result changes (identities are 64 bits: two different ones among a
+ * million rows meet with a chance of 3e-8).
  */
 #ifndef LM_GRAPH_MEMO_H
 #define LM_GRAPH_MEMO_H
@@ -20,19 +22,28 @@
 #include "graph/graph.h"
 #include "graph/plan.h"
 
-struct run;
+struct shelves;
 struct memo;
 
-/* For runs of at most `batch` samples, in about max_bytes bytes.  *out = NULL, and LM_OK, if the
- * graph has no recall steps or the memory is too little to be of use. */
-enum lm_status memo_create(const struct graph *graph, const struct plan *plan, uint32_t batch,
-                           uint64_t max_bytes, struct memo **out, struct lm_error *error);
-void memo_free(struct memo *memo); /* NULL is fine */
+/* Rows in about max_bytes bytes.  *out = NULL, and LM_OK, if the graph has no recall steps or the
+ * memory is too little to be of use. */
+enum lm_status shelves_create(const struct graph *graph, uint64_t max_bytes, struct shelves **out,
+                              struct lm_error *error);
+void shelves_free(struct shelves *shelves); /* NULL is fine; no memo may use it any more */
 
-/* The next run is about this picture (0: any); whether the memo can be of use to it.  Another
- * picture's rows are forgotten once that has not been asked for during MEMO_PATIENCE runs. */
+/* For runs of at most `batch` samples. */
+enum lm_status memo_create(const struct graph *graph, const struct plan *plan,
+                           struct shelves *shelves, uint32_t batch, struct memo **out,
+                           struct lm_error *error);
+void memo_free(struct memo *memo); /* NULL is fine */
+uint64_t memo_bytes(const struct graph *graph, const struct plan *plan, uint32_t batch);
+
+/* A run about this picture (0: any) begins; whether the shelves are of use to it, and then
+ * memo_run_ends has to follow.  Another picture's rows are forgotten when no run uses them and they
+ * have not been asked for while MEMO_PATIENCE runs began. */
 enum { MEMO_PATIENCE = 8 };
-bool memo_turn_to(struct memo *memo, uint64_t picture);
+bool memo_run_begins(struct memo *memo, uint64_t picture);
+void memo_run_ends(struct memo *memo);
 
 /* Identities of one sample's sites, for those that make them (graph/identity.h). */
 struct identities {
@@ -60,8 +71,5 @@ struct memo_rows {
     const uint32_t *sites, *first;           /* all */
 };
 void memo_recall(struct memo *memo, uint32_t cut, const struct memo_rows *rows);
-
-/* Sites looked up since the memo was made, and those of them that were known. */
-void memo_counts(const struct memo *memo, uint64_t *looked_up, uint64_t *known);
 
 #endif

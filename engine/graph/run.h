@@ -22,7 +22,7 @@ struct value_state {
     uint32_t *sites;   /* of each row below n_rows */
     uint32_t *first;   /* row of each sample's first site; [n] = n_rows */
     uint32_t n_rows;
-    uint64_t needed; /* rows below n_rows, if nothing were remembered */
+    uint64_t needed;       /* rows below n_rows, if nothing were remembered */
     uint32_t *ring_sites;  /* of each ring row */
     uint32_t *ring_first;  /* [(round - 1) * n + sample]: of ring_sites; one more at the end */
     uint32_t *round_limit; /* [r]: rows up to and including round r */

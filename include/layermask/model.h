@@ -47,6 +47,8 @@ struct lm_model_options {
     uint32_t height, width; /* of the input, where the file leaves it open; 0: the file must say */
     struct lm_policy policy;
     struct lm_model_limits limits;
+    uint64_t memo_bytes; /* at most, for rows that all sessions remember (lm_session_turn_to); taken
+                            at once, touched only as rows come to be known; 0: none */
     bool
         portable; /* the kernels that run anywhere, instead of this machine's best: the reference */
 };

@@ -57,16 +57,11 @@ enum lm_status lm_session_run(struct lm_session *session, uint32_t n, const floa
                               const struct lm_mask *const *visible, float *logits,
                               const struct lm_parallel *pool, struct lm_error *error);
 
-/* Runs of many masks of one picture, as an explanation makes them, have rows of their early layers
- * in common.  A session that has memory for it keeps them and computes each once; no result
- * changes. max_bytes: at most, taken at once, but used only as rows come to be known; 0 takes none.
- * To be called once, before the first run.  Errors: LM_NOMEM. */
-enum lm_status lm_session_remember(struct lm_session *session, uint64_t max_bytes,
-                                   struct lm_error *error);
-
-/* The `inputs` of all runs that follow with the same number are the same picture; the caller
- * chooses the numbers, and must not use one for two pictures.  0, as at first: any picture.  When
- * pictures take turns, the rows of the one that was there first are kept. */
+/* The `inputs` of all runs with the same number are the same picture, in all sessions of the model;
+ * the caller chooses the numbers, and must not use one for two pictures.  0, as at first: any
+ * picture.  Masks of one picture have rows of early layers in common: a model that was loaded with
+ * memo_bytes remembers them, for one picture at a time (the one that was there first), and computes
+ * each once.  No result changes. */
 void lm_session_turn_to(struct lm_session *session, uint64_t picture);
 
 /* What the last run did, over its n images. */

@@ -62,8 +62,6 @@ enum lm_status runner_create(const struct lm_model *model, uint32_t size, struct
     if (status == LM_OK)
         status =
             lm_session_create(model, size, pool ? pool_threads(pool) : 1, &runner->session, error);
-    if (status == LM_OK && !pool)
-        status = lm_session_remember(runner->session, RUNNER_MEMO_BYTES, error);
     if (status != LM_OK) {
         runner_free(runner);
         return status;
@@ -86,8 +84,7 @@ uint64_t runner_bytes(const struct lm_model *model, uint32_t size)
     struct lm_model_info info;
     lm_model_info(model, &info);
     uint64_t session = lm_session_bytes(model, size, 1);
-    uint64_t rest =
-        sizeof(struct runner) + (uint64_t)size * info.classes * sizeof(float) + RUNNER_MEMO_BYTES;
+    uint64_t rest = sizeof(struct runner) + (uint64_t)size * info.classes * sizeof(float);
     return session > UINT64_MAX - rest ? UINT64_MAX : session + rest;
 }
 

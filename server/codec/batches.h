@@ -18,9 +18,6 @@
 
 enum { BATCHES_DEFAULT_SIZE = 4, BATCHES_MAX_SIZE = 256 };
 
-/* Of each runner, for rows that many masks of a picture have in common. */
-enum { RUNNER_MEMO_BYTES = 24 << 20 };
-
 /* What to run.  Both callbacks are called from several threads at once, never twice at the same
  * time with the same `thread`. */
 struct batches_work {
@@ -64,8 +61,7 @@ enum lm_status runner_create(const struct lm_model *model, uint32_t size, struct
                              struct runner **out, struct lm_error *error);
 void runner_free(struct runner *runner); /* NULL is fine */
 
-/* Memory of a runner without a pool, bytes; most of what it remembers of a picture is taken only
- * when there is something to remember. */
+/* Memory of a runner without a pool, bytes. */
 uint64_t runner_bytes(const struct lm_model *model, uint32_t size);
 
 struct lm_session *runner_session(struct runner *runner);

@@ -172,6 +172,7 @@ static struct lm_model_options options_of(const struct model_dir *dir, bool size
         .width = sized ? dir->about.preprocess.width : 0,
         .policy = policy ? *policy : dir->about.policy,
         .limits = dir->limits,
+        .memo_bytes = MODEL_DIR_MEMO_BYTES,
     };
 }
 

@@ -9,6 +9,9 @@
 #include "layermask/model.h"
 #include "layermask/status.h"
 
+/* Of each model, for rows that many masks of a picture have in common. */
+enum { MODEL_DIR_MEMO_BYTES = 48 << 20 };
+
 struct model_dir {
     char *file;       /* path of the ONNX file */
     char *name;       /* model.json's "name", or the folder's */

@@ -1,6 +1,7 @@
 /* Memoisation: whatever a session remembers of a picture, its results are those of a session that
  * remembers nothing, bit for bit; and what it remembers, it does not compute again.  SEED=n replays
  * a run. */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -88,21 +89,20 @@ static void draw_mask(struct lm_mask *mask, uint32_t cell, uint32_t visible_of_8
                 lm_mask_set(mask, x, y);
 }
 
-static struct lm_model *load(const char *network, const struct lm_policy *policy)
+static struct lm_model *load(const char *network, const struct lm_policy *policy, uint64_t bytes)
 {
     struct lm_model *model;
     struct lm_error error = {0};
-    struct lm_model_options options = {.policy = *policy};
+    struct lm_model_options options = {.policy = *policy, .memo_bytes = bytes};
     if (lm_model_load(network_file(network), &options, &model, &error) != LM_OK)
         fail_msg("%s", error.text);
     return model;
 }
 
-static struct lm_session *new_session(const struct lm_model *model, uint64_t bytes)
+static struct lm_session *new_session(const struct lm_model *model)
 {
     struct lm_session *session;
     assert_int_equal(lm_session_create(model, BATCH, 1, &session, NULL), LM_OK);
-    assert_int_equal(lm_session_remember(session, bytes, NULL), LM_OK);
     return session;
 }
 
@@ -138,11 +138,10 @@ static void test_same_results(void **state)
     (void)state;
     static const uint64_t sizes[] = {0, 300000, 4 * MEGABYTE};
     for (size_t n = 0; n < sizeof networks / sizeof *networks; n++)
-        for (size_t p = 0; p < sizeof policies / sizeof *policies; p++) {
-            struct lm_model *model = load(networks[n], &policies[p]);
-            struct lm_session *oblivious = new_session(model, 0);
+        for (size_t p = 0; p < sizeof policies / sizeof *policies; p++)
             for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
-                struct lm_session *session = new_session(model, sizes[k]);
+                struct lm_model *model = load(networks[n], &policies[p], sizes[k]);
+                struct lm_session *session = new_session(model), *oblivious = new_session(model);
                 lm_session_turn_to(session, 5);
                 for (uint32_t i = 0; i < 12; i++) {
                     for (int s = 0; s < BATCH; s++)
@@ -150,10 +149,9 @@ static void test_same_results(void **state)
                     compare(session, oblivious, image, i % 4 == 3 ? number_below(16) : 0);
                 }
                 lm_session_free(session);
+                lm_session_free(oblivious);
+                lm_model_free(model);
             }
-            lm_session_free(oblivious);
-            lm_model_free(model);
-        }
 }
 
 /* The masks of one run again: all that recall steps stand behind is known. */
@@ -162,8 +160,8 @@ static void test_remembers(void **state)
     (void)state;
     float logits[BATCH * CLASSES];
     for (size_t n = 0; n < sizeof networks / sizeof *networks; n++) {
-        struct lm_model *model = load(networks[n], &policies[0]);
-        struct lm_session *session = new_session(model, 16 * MEGABYTE);
+        struct lm_model *model = load(networks[n], &policies[0], 16 * MEGABYTE);
+        struct lm_session *session = new_session(model);
         for (int s = 0; s < BATCH; s++)
             draw_mask(&masks[s], 16, 4);
         uint64_t all = run(session, image, 0, logits);
@@ -184,8 +182,8 @@ static void test_shares_within_a_run(void **state)
 {
     (void)state;
     float logits[BATCH * CLASSES];
-    struct lm_model *model = load(networks[0], &policies[0]);
-    struct lm_session *session = new_session(model, 16 * MEGABYTE);
+    struct lm_model *model = load(networks[0], &policies[0], 16 * MEGABYTE);
+    struct lm_session *session = new_session(model);
     for (int s = 0; s < BATCH; s++) {
         lm_mask_fill(&masks[s], false);
         for (uint32_t i = 0; i < SIDE * SIDE / 2; i++)
@@ -206,9 +204,9 @@ static void test_pictures_in_turn(void **state)
 {
     (void)state;
     float logits[BATCH * CLASSES];
-    struct lm_model *model = load(networks[1], &policies[0]);
-    struct lm_session *session = new_session(model, 16 * MEGABYTE);
-    struct lm_session *oblivious = new_session(model, 0);
+    struct lm_model *model = load(networks[1], &policies[0], 16 * MEGABYTE);
+    struct lm_session *session = new_session(model);
+    struct lm_session *oblivious = new_session(model);
     for (int s = 0; s < BATCH; s++)
         draw_mask(&masks[s], 16, 4);
     uint64_t all = run(oblivious, other_image, 0, logits);
@@ -232,8 +230,8 @@ static void test_no_allocation(void **state)
 {
     (void)state;
     float logits[BATCH * CLASSES];
-    struct lm_model *model = load(networks[0], &policies[0]);
-    struct lm_session *session = new_session(model, MEGABYTE);
+    struct lm_model *model = load(networks[0], &policies[0], 16 * MEGABYTE);
+    struct lm_session *session = new_session(model);
     lm_session_turn_to(session, 1);
     for (int s = 0; s < BATCH; s++)
         draw_mask(&masks[s], 16, 4);
@@ -245,20 +243,90 @@ static void test_no_allocation(void **state)
     lm_model_free(model);
 }
 
+static const char *path;
+
+static enum lm_status load_with_memory(struct lm_error *error)
+{
+    struct lm_model *loaded;
+    struct lm_model_options options = {.memo_bytes = MEGABYTE};
+    enum lm_status status = lm_model_load(path, &options, &loaded, error);
+    if (status == LM_OK)
+        lm_model_free(loaded);
+    return status;
+}
+
+static struct lm_model *shared;
+
+static enum lm_status create_session(struct lm_error *error)
+{
+    struct lm_session *session;
+    enum lm_status status = lm_session_create(shared, BATCH, 1, &session, error);
+    if (status == LM_OK)
+        lm_session_free(session);
+    return status;
+}
+
 static void test_no_memory(void **state)
 {
     (void)state;
-    struct lm_model *model = load(networks[0], &policies[0]);
+    path = network_file(networks[0]);
+    fault_ratchet(load_with_memory);
+    shared = load(networks[0], &policies[0], MEGABYTE);
+    fault_ratchet(create_session);
+    lm_model_free(shared);
+}
+
+/* Threads that run masks of one picture at the same time, in one memory. */
+struct runs {
     struct lm_session *session;
-    for (uint32_t n = 0; n < 3; n++) {
-        assert_int_equal(lm_session_create(model, BATCH, 1, &session, NULL), LM_OK);
-        struct lm_error error = {0};
-        fault_arm(n, false);
-        enum lm_status status = lm_session_remember(session, MEGABYTE, &error);
-        fault_disarm();
-        assert_int_equal(status, LM_NOMEM);
-        assert_string_equal(error.text, "out of memory for remembering rows");
-        lm_session_free(session);
+    uint64_t seed;
+    uint32_t bad;
+};
+
+static void *run_many(void *argument)
+{
+    struct runs *runs = argument;
+    float logits[BATCH * CLASSES], expected[BATCH * CLASSES];
+    struct lm_mask mine[BATCH] = {{0}};
+    const float *inputs[BATCH] = {image, image, image, image};
+    const struct lm_mask *visible[BATCH] = {&mine[0], &mine[1], &mine[2], &mine[3]};
+    for (int s = 0; s < BATCH; s++)
+        lm_mask_create(SIDE, SIDE, &mine[s], NULL);
+    for (uint32_t i = 0; i < 24; i++) {
+        for (uint32_t s = 0; s < BATCH; s++) {
+            lm_mask_fill(&mine[s], false);
+            for (uint32_t p = 0; p < SIDE * SIDE; p++) {
+                runs->seed += p % SIDE % 16 == 0 && p / SIDE % 16 == 0;
+                if ((runs->seed * (p % SIDE / 16 + 3) * (p / SIDE / 16 + 5) >> 2) % 3)
+                    lm_mask_set(&mine[s], p % SIDE, p / SIDE);
+            }
+        }
+        lm_session_turn_to(runs->session, 0);
+        lm_session_run(runs->session, BATCH, inputs, visible, expected, NULL, NULL);
+        lm_session_turn_to(runs->session, 1 + i / 12);
+        lm_session_run(runs->session, BATCH, inputs, visible, logits, NULL, NULL);
+        runs->bad += memcmp(logits, expected, sizeof expected) != 0;
+    }
+    for (int s = 0; s < BATCH; s++)
+        lm_mask_free(&mine[s]);
+    return NULL;
+}
+
+static void test_threads(void **state)
+{
+    (void)state;
+    enum { THREADS = 4 };
+    struct lm_model *model = load(networks[0], &policies[0], MEGABYTE);
+    struct runs runs[THREADS];
+    pthread_t threads[THREADS];
+    for (uint32_t t = 0; t < THREADS; t++) {
+        runs[t] = (struct runs){.session = new_session(model), .seed = t};
+        assert_int_equal(pthread_create(&threads[t], NULL, run_many, &runs[t]), 0);
+    }
+    for (uint32_t t = 0; t < THREADS; t++) {
+        pthread_join(threads[t], NULL);
+        assert_int_equal(runs[t].bad, 0);
+        lm_session_free(runs[t].session);
     }
     lm_model_free(model);
 }
@@ -266,9 +334,13 @@ static void test_no_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_same_results),        cmocka_unit_test(test_remembers),
-        cmocka_unit_test(test_shares_within_a_run), cmocka_unit_test(test_pictures_in_turn),
-        cmocka_unit_test(test_no_allocation),       cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_same_results),
+        cmocka_unit_test(test_remembers),
+        cmocka_unit_test(test_shares_within_a_run),
+        cmocka_unit_test(test_pictures_in_turn),
+        cmocka_unit_test(test_no_allocation),
+        cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_threads),
     };
     return cmocka_run_group_tests_name("memo", tests, start, stop);
 }
