@@ -65,6 +65,7 @@ static const char *const statements[SQL_STATEMENTS] = {
     /* seq, now */
     [SQL_START] = "UPDATE job SET state = 1, started_ms = ?2, attempts = attempts + 1 "
                   "WHERE seq = ?1",
+    [SQL_GIVE_BACK] = "UPDATE job SET state = 0, attempts = max(attempts - 1, 0) WHERE seq = ?1",
     /* seq, state, now, expires, error status, error, result's type and bytes, done, total */
     [SQL_FINISH] = "UPDATE job SET state = ?2, finished_ms = ?3, expires_ms = ?4, "
                    "error_status = ?5, error = ?6, result_type = ?7, result_bytes = ?8, "

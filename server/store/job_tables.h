@@ -18,6 +18,7 @@ enum job_statement {
     SQL_LIST_NEWEST,
     SQL_LIST_OLDEST,
     SQL_START,
+    SQL_GIVE_BACK,
     SQL_FINISH,
     SQL_RECOVER,
     SQL_FIRST_TO_EXPIRE,

@@ -215,6 +215,13 @@ enum lm_status store_start(struct store *store, const char *id, int64_t now_ms,
     return take_step(store, id, &step, out, error);
 }
 
+enum lm_status store_give_back(struct store *store, const char *id, struct store_change *out,
+                               struct lm_error *error)
+{
+    const struct store_step step = {.from = 1u << STORE_RUNNING, .to = STORE_QUEUED};
+    return take_step(store, id, &step, out, error);
+}
+
 enum lm_status store_cancel(struct store *store, const char *id, int64_t now_ms,
                             struct store_change *out, struct lm_error *error)
 {

@@ -10,10 +10,10 @@
  *     status = store_start(store, put.id, now_ms, &change, error);   only if change.changed:
  * compute status = store_finish(store, put.id, &outcome, now_ms, &change, error);
  *
- * The life of a job: queued -> running -> succeeded or failed; cancelled out of queued or running.
- * The last three are final.  Every step is conditional and happens once: of two threads that start
- * (finish, cancel) the same job at the same time, one sees `changed`, the other the state that it
- * came too late for.
+ * The life of a job: queued -> running -> succeeded or failed; cancelled out of queued or running;
+ * from running back to queued when the process goes down.  The last three are final.  Every step is
+ * conditional and happens once: of two threads that start (finish, cancel) the same job at the same
+ * time, one sees `changed`, the other the state that it came too late for.
  *
  * Status: LM_OK says that the store did its work and that the outcome is in the output: "no such
  * job", "wrong state", "key used before" and "store is full" are outcomes, not failures.  Failures:
@@ -139,7 +139,7 @@ struct store_job {
     uint64_t done, total;
     int64_t created_ms, started_ms, finished_ms;
     int64_t expires_ms; /* set when finished */
-    uint32_t attempts;  /* how often it was started; > 1 after crashes */
+    uint32_t attempts;  /* how often it was started and not given back; > 1 after crashes */
     int error_status;   /* HTTP status of a failed job, else 0 */
     char *error;        /* its problem JSON, or NULL */
     char *result_type;  /* content type of a succeeded job's result, or NULL */
@@ -213,6 +213,11 @@ struct store_outcome {
 enum lm_status store_finish(struct store *store, const char *id,
                             const struct store_outcome *outcome, int64_t now_ms,
                             struct store_change *out, struct lm_error *error);
+
+/* running -> queued, attempts - 1: its work was stopped before its end, by nobody's fault.  Durable
+ * as store_start is. */
+enum lm_status store_give_back(struct store *store, const char *id, struct store_change *out,
+                               struct lm_error *error);
 
 /* queued or running -> cancelled.  Stopping the work is the caller's. */
 enum lm_status store_cancel(struct store *store, const char *id, int64_t now_ms,

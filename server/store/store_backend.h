@@ -6,7 +6,7 @@
 
 #include "store/store.h"
 
-/* start, finish and cancel are one operation: a conditional step to another state. */
+/* start, finish, give_back and cancel are one operation: a conditional step to another state. */
 struct store_step {
     unsigned from; /* bits of the states that it may start in */
     enum store_state to;

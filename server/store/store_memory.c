@@ -306,6 +306,12 @@ static void enter_running(struct store_job *job, int64_t now_ms)
     job->done = 0;
 }
 
+static void enter_queued(struct store_job *job)
+{
+    job->attempts -= job->attempts > 0;
+    job->done = 0;
+}
+
 /* Takes the contents of *copy over. */
 static void enter_final(struct memory_store *memory, struct kept *kept,
                         const struct store_step *step, struct outcome_copy *copy)
@@ -347,6 +353,8 @@ static enum lm_status memory_step(struct store *store, const char *id,
         kept->job.state = step->to;
         if (step->to == STORE_RUNNING)
             enter_running(&kept->job, step->now_ms);
+        else if (step->to == STORE_QUEUED)
+            enter_queued(&kept->job);
         else
             enter_final(memory, kept, step, &copy);
         stats_add(&memory->stats, step->to, kept_bytes(kept));

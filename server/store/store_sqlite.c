@@ -337,6 +337,13 @@ static void write_start(struct connection *on, int64_t seq, int64_t now_ms)
     sql_step(on);
 }
 
+static void write_queued(struct connection *on, int64_t seq)
+{
+    sql_use(on, SQL_GIVE_BACK);
+    sql_bind_int(on, 1, seq);
+    sql_step(on);
+}
+
 static void bind_progress(struct sqlite_store *sqlite, struct connection *on, const char *id)
 {
     pthread_mutex_lock(&sqlite->lock);
@@ -396,10 +403,12 @@ static enum lm_status sqlite_step(struct store *store, const char *id,
     struct store_change change = {0};
     struct found_job job = {0};
     struct connection *on = database_enter(sqlite->database, DATABASE_WRITE);
-    sql_begin(on, step->to != STORE_RUNNING);
+    sql_begin(on, store_state_final(step->to));
     find(on, id, step, &job, &change);
     if (change.changed && step->to == STORE_RUNNING)
         write_start(on, job.seq, step->now_ms);
+    else if (change.changed && step->to == STORE_QUEUED)
+        write_queued(on, job.seq);
     else if (change.changed)
         write_final(sqlite, on, id, job.seq, step);
     sql_commit(on);

@@ -441,6 +441,40 @@ static void recover_requeues_running_jobs(void **state)
     assert_int_equal(stats.jobs[STORE_SUCCEEDED], 1);
 }
 
+/* What was stopped in good order does not count as an attempt. */
+static void given_back_jobs_are_as_before(void **state)
+{
+    struct store *store = store_of(state);
+    struct store_new new_job = job_like("body");
+    struct store_change change;
+    char id[STORE_ID_SIZE], other[STORE_ID_SIZE];
+    put_job(store, &new_job, 10, id);
+    put_job(store, &new_job, 11, other);
+    for (int i = 0; i < 30; i++) {
+        assert_true(start_job(store, id, 20));
+        store_progress(store, id, 5, 10);
+        assert_done(store_give_back(store, id, &change, error));
+        assert_true(change.changed);
+        assert_int_equal(change.previous, STORE_RUNNING);
+    }
+    struct store_job job = get_job(store, id);
+    assert_int_equal(job.state, STORE_QUEUED);
+    assert_int_equal(job.attempts, 0);
+    assert_int_equal(job.done, 0);
+    store_job_clear(&job);
+    assert_done(store_give_back(store, other, &change, error)); /* which is not running */
+    assert_true(change.found && !change.changed);
+    assert_done(store_give_back(store, "nobody", &change, error));
+    assert_false(change.found);
+    struct store_stats stats = stats_of(store);
+    assert_int_equal(stats.jobs[STORE_QUEUED], 2);
+    assert_int_equal(stats.jobs[STORE_RUNNING], 0);
+    assert_true(start_job(store, id, 40));
+    assert_true(succeed_job(store, id, "done", 50));
+    assert_done(store_give_back(store, id, &change, error)); /* nor any more */
+    assert_false(change.changed);
+}
+
 static void expires_by_time(void **state)
 {
     struct store *store = store_of(state);
@@ -704,6 +738,7 @@ int main(void)
         BOTH(keys_have_their_own_time),
         BOTH(lists_by_page),
         BOTH(recover_requeues_running_jobs),
+        BOTH(given_back_jobs_are_as_before),
         BOTH(expires_by_time),
         BOTH(expires_by_count),
         BOTH(expires_by_bytes),
