@@ -7,7 +7,7 @@
  *     static const struct http_route routes[] = {
  *         {.methods = "GET", .pattern = "/v1/models/{model}", .handle = hello},
  *     };
- *     struct http_config config = http_config_default();
+ *     struct http_config config = {.address = "127.0.0.1", .port = 8080, .threads = 2, ...};
  *     struct http_server *server = NULL;
  *     if (http_start(&config, routes, 1, NULL, &server, &error) != LM_OK) ...
  *     http_stop(server, 30000);
@@ -158,9 +158,6 @@ struct http_config {
     void (*message)(const char *text, void *log_context); /* of the library, for debugging */
     void *log_context;
 };
-
-/* Loopback, port 8080, 2 threads, limits for a small machine. */
-struct http_config http_config_default(void);
 
 /* Reads keys and certificates, listens, and serves until http_stop.  config and routes are copied
  * (the strings of the routes are not).  context is given to every handler. Errors: LM_INVALID (a

@@ -239,11 +239,3 @@ void multipart_free(struct multipart *multipart)
     free(multipart->parts);
     *multipart = (struct multipart){0};
 }
-
-const struct multipart_part *multipart_find(const struct multipart *multipart, const char *name)
-{
-    for (size_t i = 0; i < multipart->n; i++)
-        if (strcmp(multipart->parts[i].name, name) == 0)
-            return &multipart->parts[i];
-    return NULL;
-}

@@ -30,7 +30,4 @@ enum lm_status multipart_parse(const char *content_type, const uint8_t *body, si
                                size_t parts_max, struct multipart *out, struct lm_error *error);
 void multipart_free(struct multipart *multipart);
 
-/* The first of that name; NULL when there is none. */
-const struct multipart_part *multipart_find(const struct multipart *multipart, const char *name);
-
 #endif

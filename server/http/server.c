@@ -17,28 +17,6 @@
 #define LAST_ANSWERS_MS 1000
 #define OTHER_FILES 256 /* descriptors for all but connections */
 
-struct http_config http_config_default(void)
-{
-    return (struct http_config){
-        .address = "127.0.0.1",
-        .port = 8080,
-        .threads = 2,
-        .connections_max = 2048,
-        .url_bytes_max = 4096,
-        .header_bytes_max = 16384,
-        .headers_max = 100,
-        .small_body_bytes_max = 64u << 10,
-        .large_body_bytes_max = 32u << 20,
-        .all_bodies_bytes_max = 512u << 20,
-        .idle_timeout_ms = 60000,
-        .request_timeout_ms = 30000,
-        .send_timeout_ms = 120000,
-        .gzip_bytes_min = 8192,
-        .stream_bytes_max = 256u << 10,
-        .stream_ping_ms = 15000,
-    };
-}
-
 static enum lm_status check_config(const struct http_config *config, struct lm_error *error)
 {
     if (!config->address)

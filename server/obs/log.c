@@ -144,8 +144,3 @@ struct log_field log_real(const char *name, double value)
 {
     return (struct log_field){.name = name, .type = LOG_NUMBER, .value.number = value};
 }
-
-struct log_field log_bool(const char *name, bool value)
-{
-    return (struct log_field){.name = name, .type = LOG_FLAG, .value.flag = value};
-}

@@ -39,7 +39,7 @@ void log_start(int fd, enum log_level least);
 /* Whether an event of this level would be written, for those that are dear to make. */
 bool log_wants(enum log_level level);
 
-enum log_type { LOG_ABSENT, LOG_TEXT, LOG_INTEGER, LOG_UNSIGNED, LOG_NUMBER, LOG_FLAG };
+enum log_type { LOG_ABSENT, LOG_TEXT, LOG_INTEGER, LOG_UNSIGNED, LOG_NUMBER };
 
 struct log_field {
     const char *name;
@@ -52,7 +52,6 @@ struct log_field {
         int64_t integer;
         uint64_t whole;
         double number;
-        bool flag;
     } value;
 };
 
@@ -61,7 +60,6 @@ struct log_field log_bytes(const char *name, const void *bytes, size_t size); /*
 struct log_field log_int(const char *name, int64_t value);
 struct log_field log_uint(const char *name, uint64_t value);
 struct log_field log_real(const char *name, double value); /* NaN and infinities: null */
-struct log_field log_bool(const char *name, bool value);
 
 /* log_event(level, "event"), log_event(level, "event", field, ...).  The fields' names are ours:
  * short, snake_case, each once. */

@@ -99,7 +99,6 @@ static void put_value(struct line *line, const struct log_field *field)
         put_string(line, digits);
         break;
     case LOG_NUMBER: put_number(line, field->value.number); break;
-    case LOG_FLAG: put_string(line, field->value.flag ? "true" : "false"); break;
     }
 }
 

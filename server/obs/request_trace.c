@@ -104,20 +104,3 @@ bool trace_parent_parse(const char *text, struct trace_parent *out)
     *out = parent;
     return true;
 }
-
-void trace_parent_format(const struct trace_parent *parent, char out[TRACE_PARENT_SIZE])
-{
-    snprintf(out, TRACE_PARENT_SIZE, "00-%.32s-%.16s-%02x", parent->trace_id, parent->span_id,
-             parent->sampled ? 1U : 0U);
-}
-
-void trace_parent_make(const struct trace_parent *caller, struct trace_parent *out)
-{
-    struct trace_parent made = {0};
-    if (caller)
-        made = *caller;
-    else
-        request_id_make(made.trace_id);
-    draw_hexadecimal(made.span_id, (TRACE_SPAN_SIZE - 1) / 2);
-    *out = made;
-}

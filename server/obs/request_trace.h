@@ -11,9 +11,8 @@
 #include <stdint.h>
 
 enum {
-    TRACE_ID_SIZE = 33,     /* 128 bits in hexadecimal, and a NUL */
-    TRACE_SPAN_SIZE = 17,   /* 64 bits */
-    TRACE_PARENT_SIZE = 56, /* of a traceparent header */
+    TRACE_ID_SIZE = 33,   /* 128 bits in hexadecimal, and a NUL */
+    TRACE_SPAN_SIZE = 17, /* 64 bits */
     REQUEST_ID_MAX = 128,
 };
 
@@ -35,11 +34,5 @@ struct trace_parent {
  * case, no all-0 ids, version 00 without anything behind it, later versions with what they may
  * append; ff never.  False, with *out untouched, if it is none; NULL is none. */
 bool trace_parent_parse(const char *text, struct trace_parent *out);
-
-/* The header of version 00 again. */
-void trace_parent_format(const struct trace_parent *parent, char out[TRACE_PARENT_SIZE]);
-
-/* A span of our own in the caller's trace; caller NULL: the first of a new one, not sampled. */
-void trace_parent_make(const struct trace_parent *caller, struct trace_parent *out);
 
 #endif

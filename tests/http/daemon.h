@@ -13,11 +13,9 @@
 #ifndef DAEMON_H
 #define DAEMON_H
 
-#include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -27,16 +25,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
 #include <cmocka.h>
 #include <jansson.h>
+
+#include "../support/sockets.h"
 
 struct daemon {
     pid_t pid; /* 0: not running */
@@ -51,19 +49,6 @@ struct daemon {
 enum { DAEMON_FLAGS_MAX = 32, DAEMON_LIMIT_MS = 20000 };
 #define FLAGS(...) ((const char *const[]){__VA_ARGS__, NULL})
 #define NO_FLAGS ((const char *const[]){NULL})
-
-static inline void sleep_ms(long ms)
-{
-    struct timespec pause = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
-    nanosleep(&pause, NULL);
-}
-
-static inline double now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
-}
 
 /* ---- files */
 
@@ -249,45 +234,7 @@ static inline int daemon_wait(struct daemon *daemon, long limit_ms)
 /* A connection of plain sockets, -1 if it is refused. */
 static inline int daemon_connect(const struct daemon *daemon)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(daemon->port)};
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    assert_true(fd >= 0);
-    struct timeval limit = {.tv_sec = 20};
-    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
-    if (connect(fd, (struct sockaddr *)&address, sizeof address) == 0)
-        return fd;
-    close(fd);
-    return -1;
-}
-
-static inline bool socket_send(int fd, const void *bytes, size_t size)
-{
-    const char *at = bytes;
-    while (size > 0) {
-        ssize_t n = send(fd, at, size, MSG_NOSIGNAL);
-        if (n <= 0)
-            return false;
-        at += n;
-        size -= (size_t)n;
-    }
-    return true;
-}
-
-/* All that comes until the other side closes or `most` bytes are there; malloc'ed text. */
-static inline char *socket_read(int fd, size_t most)
-{
-    char *text = malloc(most + 1);
-    size_t size = 0;
-    ssize_t n = 1;
-    assert_non_null(text);
-    while (size < most && n > 0) {
-        n = recv(fd, text + size, most - size, 0);
-        size += n > 0 ? (size_t)n : 0;
-    }
-    text[size] = '\0';
-    return text;
+    return socket_connect(daemon->port);
 }
 
 /* Status of GET path with a connection of its own; 0: no answer. */
@@ -301,7 +248,7 @@ static inline int daemon_status(const struct daemon *daemon, const char *path)
              "GET %s HTTP/1.1\r\nHost: x\r\nAccept: application/json\r\nConnection: close\r\n\r\n",
              path);
     if (socket_send(fd, request, strlen(request))) {
-        char *text = socket_read(fd, 4096);
+        char *text = socket_read(fd, 4096, NULL);
         sscanf(text, "HTTP/1.1 %d", &status);
         free(text);
     }

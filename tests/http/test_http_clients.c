@@ -159,7 +159,7 @@ static void slow_clients(void **state)
     assert_true(answer.ms < patience_ms(1000));
     answer_free(&answer);
     double from = now_ms();
-    char *text = socket_read(slow[3], 4000); /* request_timeout is 1 s */
+    char *text = socket_read(slow[3], 4000, NULL); /* request_timeout is 1 s */
     assert_true(now_ms() - from < patience_ms(5000));
     assert_int_equal(strncmp(text, "HTTP/1.1 408 ", 13), 0);
     assert_non_null(strstr(text, "\r\nX-Request-Id: "));

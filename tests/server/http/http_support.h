@@ -2,39 +2,21 @@
 #ifndef HTTP_SUPPORT_H
 #define HTTP_SUPPORT_H
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "http/http.h"
+#include "sockets.h"
 
 static atomic_int gone_calls, release_calls, streams_refused;
 static atomic_int accesses;
 static _Atomic(int) last_status;
 static struct http_exchange *_Atomic held;
-
-static inline void sleep_ms(long ms)
-{
-    struct timespec pause = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
-    nanosleep(&pause, NULL);
-}
-
-static inline double now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
-}
 
 /* Waits until *value is at least `want`; false after 5 seconds. */
 static inline bool wait_for(atomic_int *value, int want)
@@ -220,12 +202,24 @@ static inline void note_access(const struct http_access *access, void *context)
 
 static inline struct http_config support_config(void)
 {
-    struct http_config config = http_config_default();
-    config.port = 0;
-    config.access = note_access;
-    config.small_body_bytes_max = 1000;
-    config.large_body_bytes_max = 1 << 20;
-    return config;
+    return (struct http_config){
+        .address = "127.0.0.1",
+        .threads = 2,
+        .connections_max = 2048,
+        .url_bytes_max = 4096,
+        .header_bytes_max = 16384,
+        .headers_max = 100,
+        .small_body_bytes_max = 1000,
+        .large_body_bytes_max = 1 << 20,
+        .all_bodies_bytes_max = 512u << 20,
+        .idle_timeout_ms = 60000,
+        .request_timeout_ms = 30000,
+        .send_timeout_ms = 120000,
+        .gzip_bytes_min = 8192,
+        .stream_bytes_max = 256u << 10,
+        .stream_ping_ms = 15000,
+        .access = note_access,
+    };
 }
 
 static inline struct http_server *support_start(const struct http_config *config)
@@ -240,27 +234,12 @@ static inline struct http_server *support_start(const struct http_config *config
 
 static inline int client_connect(const struct http_server *server)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_port = htons(http_port(server)),
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    if (connect(fd, (struct sockaddr *)&address, sizeof address) == 0)
-        return fd;
-    close(fd);
-    return -1;
+    return socket_connect(http_port(server));
 }
 
 static inline bool client_send(int fd, const void *bytes, size_t size)
 {
-    const char *next = bytes;
-    while (size > 0) {
-        ssize_t n = send(fd, next, size, MSG_NOSIGNAL);
-        if (n <= 0)
-            return false;
-        next += n;
-        size -= (size_t)n;
-    }
-    return true;
+    return socket_send(fd, bytes, size);
 }
 
 static inline bool client_say(int fd, const char *text)
@@ -268,21 +247,10 @@ static inline bool client_say(int fd, const char *text)
     return client_send(fd, text, strlen(text));
 }
 
-/* Reads until the end, or until `stop` has come, for up to 10 seconds.  malloc'ed text. */
+/* Reads until the end, or until `stop` has come.  malloc'ed text. */
 static inline char *client_read(int fd, const char *stop)
 {
-    size_t n = 0, capacity = 1 << 20;
-    char *text = calloc(1, capacity);
-    struct pollfd poller = {.fd = fd, .events = POLLIN};
-    while (n + 1 < capacity && poll(&poller, 1, 10000) > 0) {
-        ssize_t got = recv(fd, text + n, capacity - n - 1, 0);
-        if (got <= 0)
-            break;
-        n += (size_t)got;
-        if (stop && strstr(text, stop))
-            break;
-    }
-    return text;
+    return socket_read(fd, 1 << 20, stop);
 }
 
 /* Sends a whole request on a connection of its own and reads to the end. */
