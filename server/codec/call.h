@@ -34,7 +34,13 @@ struct call_terms {
     uint32_t batch;   /* items of a micro-batch */
     uint32_t threads; /* that may run its micro-batches; their numbers are below this */
     const struct request_limits *limits;
+
+    /* Asked between the pictures of prepare: LM_CANCELLED when nobody wants the rest.  NULL: it is
+     * wanted. */
+    enum lm_status (*check)(void *context, struct lm_error *error);
+    void *check_context;
 };
+enum lm_status call_check(const struct call_terms *terms, struct lm_error *error);
 
 struct call_body {
     char *bytes; /* malloc'ed; NULL: this form was not asked for */

@@ -144,8 +144,10 @@ static enum lm_status call_prepare(void *context, uint32_t *batches, struct code
     call->batches = 0;
     for (uint32_t i = 0; i < call->n_instances; i++) {
         struct explain_instance *instance = &call->instances[i];
-        enum lm_status status =
-            request_picture_decode(&instance->picture, call->terms, &instance->input, fault, error);
+        enum lm_status status = call_check(call->terms, error);
+        if (status == LM_OK)
+            status = request_picture_decode(&instance->picture, call->terms, &instance->input,
+                                            fault, error);
         if (status == LM_OK)
             status = prepare_explainer(call, instance, fault, error);
         if (status == LM_OK)

@@ -22,6 +22,7 @@
 struct codec_fault {
     bool malformed;    /* wrong type or unknown field (HTTP 400), rather than well-formed but
                           unusable (422); the status is LM_INVALID in both cases */
+    bool not_built;    /* known, but not built (501); the status is LM_UNSUPPORTED */
     size_t length;     /* of pointer */
     char pointer[256]; /* RFC 6901; what does not fit is left off, with all below it */
     bool cut;

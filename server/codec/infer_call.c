@@ -147,6 +147,8 @@ static enum lm_status decode_files(struct infer_call *call, struct codec_fault *
     infer_tensor_label(tensor, field, name);
     size_t here = infer_tensor_enter(tensor, field, fault);
     for (uint32_t i = 0; i < call->asked.n && status == LM_OK; i++) {
+        if ((status = call_check(call->terms, error)) != LM_OK)
+            break;
         snprintf(label, sizeof label, "element %u of %s", i, name);
         status = decode_file(&call->files[i], call->terms, tensor->listed ? label : name,
                              call->planes + i * input_numbers(call->terms), error);

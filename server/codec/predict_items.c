@@ -106,8 +106,10 @@ static enum lm_status draw_list(struct drawing *drawing, json_t *masks, struct l
     size_t here = fault_enter_key(fault, "masks");
     for (size_t i = 0; i < json_array_size(masks); i++) {
         size_t above = fault_enter_index(fault, i);
-        enum lm_status status = region_parse_visible(json_array_get(masks, i), &drawing->region,
-                                                     &visible[i], NULL, fault, error);
+        enum lm_status status = call_check(drawing->call->terms, error);
+        if (status == LM_OK)
+            status = region_parse_visible(json_array_get(masks, i), &drawing->region, &visible[i],
+                                          NULL, fault, error);
         if (status != LM_OK)
             return status;
         fault_leave(fault, above);
@@ -144,8 +146,10 @@ static enum lm_status prepare_instance(struct predict_call *call, struct predict
                                              .budget = budget,
                                              .segments = find_segments,
                                              .context = &drawing};
-    enum lm_status status =
-        request_picture_decode(&instance->picture, call->terms, &instance->input, fault, error);
+    enum lm_status status = call_check(call->terms, error);
+    if (status == LM_OK)
+        status =
+            request_picture_decode(&instance->picture, call->terms, &instance->input, fault, error);
     if (status == LM_OK)
         status = draw_masks(&drawing, &call->visible[instance->first], fault, error);
     lm_segments_free(&drawing.segments);

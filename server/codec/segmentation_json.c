@@ -8,9 +8,6 @@
 #include "codec/region_draw.h"
 #include "codec/segmentation.h"
 
-static const char not_built[] =
-    "segmentation.method \"%s\" is not available yet; \"slic\", \"grid\" and \"custom\" are";
-
 /* The fields with numbers: one of the two pointers is set. */
 struct number_field {
     const char *name;
@@ -27,6 +24,16 @@ static size_t future_method(const char *text)
     return known ? length : 0;
 }
 
+static enum lm_status fail_not_built(const char *method, struct codec_fault *fault,
+                                     struct lm_error *error)
+{
+    fault->not_built = true;
+    return lm_fail(error, LM_UNSUPPORTED,
+                   "segmentation.method \"%s\" is not available yet; \"slic\", \"grid\" and "
+                   "\"custom\" are",
+                   method);
+}
+
 static enum lm_status read_method(const json_t *value, struct segmentation *out,
                                   struct codec_fault *fault, struct lm_error *error)
 {
@@ -39,7 +46,7 @@ static enum lm_status read_method(const json_t *value, struct segmentation *out,
     char shown[60];
     fault_clip_text(shown, sizeof shown, name);
     if (future_method(name) && !strchr(name, ':'))
-        return lm_fail(error, LM_UNSUPPORTED, not_built, shown);
+        return fail_not_built(shown, fault, error);
     out->custom = strcmp(name, "custom") == 0;
     if (strcmp(name, "grid") == 0)
         out->options.method = LM_SEGMENT_GRID;
@@ -172,14 +179,15 @@ static enum lm_status read_object(json_t *value, struct segmentation *out,
 }
 
 /* Files are the machine's own, not the caller's. */
-static enum lm_status read_text(const char *text, struct segmentation *out, struct lm_error *error)
+static enum lm_status read_text(const char *text, struct segmentation *out,
+                                struct codec_fault *fault, struct lm_error *error)
 {
     char shown[60];
     fault_clip_text(shown, sizeof shown, text);
     size_t future = future_method(text);
     if (future) {
         shown[future] = '\0';
-        return lm_fail(error, LM_UNSUPPORTED, not_built, shown);
+        return fail_not_built(shown, fault, error);
     }
     if (strncmp(text, "custom", 6) == 0)
         return lm_fail(
@@ -202,7 +210,7 @@ enum lm_status segmentation_from_json(json_t *value, struct segmentation *out,
     struct segmentation result = {0};
     enum lm_status status = LM_OK;
     if (json_is_string(value))
-        status = read_text(json_string_value(value), &result, error);
+        status = read_text(json_string_value(value), &result, fault, error);
     else if (json_is_object(value))
         status = read_object(value, &result, fault, error);
     else if (value)

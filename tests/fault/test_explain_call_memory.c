@@ -9,32 +9,19 @@
 
 #include <cmocka.h>
 
-#include "explain_fixture.h"
 #include "fault.h"
 #include "image_fixture.h"
+#include "shapes_fixture.h"
 
 static struct shapes shapes;
 static struct request request;
 static unsigned wants;
 
-static int load(void **state)
-{
-    (void)state;
-    return shapes_load(&shapes, 4);
-}
-
-static int unload(void **state)
-{
-    (void)state;
-    shapes_free(&shapes);
-    return 0;
-}
-
 static enum lm_status explain(struct lm_error *error)
 {
     struct codec_fault fault = {0};
     struct call_answer answer = {.samples = 77};
-    enum lm_status status = explain_run(&shapes, &request, wants, &answer, &fault, error);
+    enum lm_status status = shapes_call(&call_explain, &request, wants, &answer, &fault, error);
     if (status == LM_OK)
         call_answer_free(&answer);
     else
@@ -44,7 +31,7 @@ static enum lm_status explain(struct lm_error *error)
 
 static void ratchet(const char *document, unsigned forms)
 {
-    request = shapes_request(&shapes, document);
+    request = shapes_request(document);
     wants = forms;
     fault_ratchet(explain);
     request_free(&request);
@@ -123,5 +110,5 @@ int main(void)
         cmocka_unit_test(test_pictures),
         cmocka_unit_test(test_custom_segmentations),
     };
-    return cmocka_run_group_tests(tests, load, unload);
+    return cmocka_run_group_tests(tests, shapes_setup, shapes_teardown);
 }

@@ -11,7 +11,7 @@
 
 #include "codec/call.h"
 #include "fault.h"
-#include "predict_fixture.h"
+#include "shapes_fixture.h"
 
 static struct shapes shapes;
 static struct request request;
@@ -20,14 +20,7 @@ static const char *text;
 static int load(void **state)
 {
     (void)state;
-    return shapes_load(&shapes, 2);
-}
-
-static int unload(void **state)
-{
-    (void)state;
-    shapes_free(&shapes);
-    return 0;
+    return shapes_load(2);
 }
 
 static enum lm_status parse(struct lm_error *error)
@@ -76,7 +69,7 @@ static enum lm_status call(struct lm_error *error)
 {
     struct call_answer answer = {.samples = 77};
     struct codec_fault fault = {0};
-    enum lm_status status = shapes_call(&shapes, &request, &answer, &fault, error);
+    enum lm_status status = shapes_call(&call_predict, &request, CALL_JSON, &answer, &fault, error);
     if (status == LM_OK)
         call_answer_free(&answer);
     else
@@ -95,7 +88,7 @@ static void test_calls(void **state)
     };
     (void)state;
     for (size_t i = 0; i < sizeof documents / sizeof documents[0]; i++) {
-        request = shapes_request(&shapes, documents[i]);
+        request = shapes_request(documents[i]);
         fault_ratchet(call);
         request_free(&request);
     }
@@ -104,7 +97,7 @@ static void test_calls(void **state)
 static void test_files(void **state)
 {
     (void)state;
-    request = shapes_request(&shapes, "{\"parameters\": {\"masking\": \"blur\", \"top_k\": 1}}");
+    request = shapes_request("{\"parameters\": {\"masking\": \"blur\", \"top_k\": 1}}");
     request.image = (struct request_bytes){shapes.star, shapes.star_size};
     request.hide = (struct request_bytes){shapes.mask, shapes.mask_size};
     fault_ratchet(call);
@@ -118,5 +111,5 @@ int main(void)
         cmocka_unit_test(test_calls),
         cmocka_unit_test(test_files),
     };
-    return cmocka_run_group_tests_name("predict_call_memory", tests, load, unload);
+    return cmocka_run_group_tests_name("predict_call_memory", tests, load, shapes_teardown);
 }

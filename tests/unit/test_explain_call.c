@@ -13,60 +13,17 @@
 
 #include "codec/answer.h"
 #include "codec/drawing.h"
-#include "explain_fixture.h"
 #include "image_fixture.h"
+#include "shapes_fixture.h"
 
-static struct shapes shapes;
-
-static int load(void **state)
-{
-    (void)state;
-    return shapes_load(&shapes, 4);
-}
-
-static int unload(void **state)
-{
-    (void)state;
-    shapes_free(&shapes);
-    return 0;
-}
-
-static struct call_answer run_request(const struct request *request, unsigned wants)
-{
-    struct call_answer answer = {0};
-    struct codec_fault fault = {0};
-    struct lm_error error = {0};
-    if (explain_run(&shapes, request, wants, &answer, &fault, &error) != LM_OK)
-        fail_msg("%s: %s", fault.pointer, error.text);
-    assert_int_equal(fault.length, 0);
-    return answer;
-}
-
-/* The answer in JSON, a line of text. */
 static char *run(const char *document)
 {
-    struct request request = shapes_request(&shapes, document);
-    struct call_answer answer = run_request(&request, CALL_JSON);
-    request_free(&request);
-    assert_true(answer.samples >= 1 && !answer.png.bytes && !answer.jpeg.bytes);
-    assert_int_equal(answer.json.bytes[answer.json.size - 1], '\n');
-    answer.json.bytes[answer.json.size - 1] = '\0';
-    return answer.json.bytes;
+    return shapes_answer_text(&call_explain, document);
 }
 
-/* "explanations" of an answer, a new reference. */
 static json_t *explanations(const char *document)
 {
-    char *text = run(document);
-    json_t *answer = json_loads(text, 0, NULL), *list = json_object_get(answer, "explanations");
-    free(text);
-    assert_string_equal(json_string_value(json_object_get(answer, "model_name")), "shapes");
-    assert_string_equal(json_string_value(json_object_get(answer, "model_version")),
-                        shapes.dir.version);
-    assert_int_equal(json_object_size(answer), 3);
-    json_incref(list);
-    json_decref(answer);
-    return list;
+    return shapes_answer_list(&call_explain, document, "explanations");
 }
 
 /* What the parts make of a star: a pool of threads, and the command line's way of writing. */
@@ -158,7 +115,7 @@ static void reads_texts_of_a_query(void **state)
                                0, NULL),
         .image = {shapes.star, shapes.star_size},
     };
-    struct call_answer answer = run_request(&request, CALL_JSON);
+    struct call_answer answer = shapes_answer(&call_explain, &request, CALL_JSON);
     static const uint32_t labels[] = {5, 8};
     const struct lm_render_options render = {0};
     const struct explainer_options options = {
@@ -202,9 +159,9 @@ static void takes_several_pictures(void **state)
 static void counts_items_of_micro_batches(void **state)
 {
     (void)state;
-    struct request request = shapes_request(
-        &shapes, "{\"instances\": [{\"image\": \"@\"}, {\"image\": \"@\"}], \"parameters\":"
-                 " {\"samples\": 6, \"segmentation\": \"grid:4x4\"}}");
+    struct request request =
+        shapes_request("{\"instances\": [{\"image\": \"@\"}, {\"image\": \"@\"}], \"parameters\":"
+                       " {\"samples\": 6, \"segmentation\": \"grid:4x4\"}}");
     struct codec_fault fault = {0};
     void *call = NULL;
     uint32_t batches = 0;
@@ -218,6 +175,25 @@ static void counts_items_of_micro_batches(void **state)
         assert_int_equal(call_explain.items(call, i), items[i]);
     call_explain.free(call);
     call_explain.free(NULL);
+    request_free(&request);
+}
+
+static void stops_between_pictures(void **state)
+{
+    (void)state;
+    struct request request = shapes_request(
+        "{\"instances\": [{\"image\": \"@\"}, {\"image\": \"@\"}, {\"image\": \"@\"}]}");
+    struct call_answer answer = {0};
+    struct codec_fault fault = {0};
+    struct lm_error error = {0};
+    int left = 2;
+    shapes.terms.check = shapes_check;
+    shapes.terms.check_context = &left;
+    assert_int_equal(shapes_call(&call_explain, &request, CALL_JSON, &answer, &fault, &error),
+                     LM_CANCELLED);
+    shapes.terms.check = NULL;
+    assert_string_equal(error.text, "nobody waits");
+    assert_int_equal(left, -1);
     request_free(&request);
 }
 
@@ -346,15 +322,15 @@ static void draws_pictures(void **state)
 {
     (void)state;
     struct request request = shapes_request(
-        &shapes, "{\"instances\": [{\"image\": \"@\"}], \"parameters\": {\"samples\": 30,"
-                 " \"segmentation\": \"grid:4x4\", \"render\": \"top\", \"top_segments\": 2}}");
+        "{\"instances\": [{\"image\": \"@\"}], \"parameters\": {\"samples\": 30,"
+        " \"segmentation\": \"grid:4x4\", \"render\": \"top\", \"top_segments\": 2}}");
     const struct explainer_options options = {
         .lime.samples = 30,
         .segmentation.options = {.method = LM_SEGMENT_GRID, .rows = 4, .columns = 4},
         .n_labels = 1,
     };
     const struct lm_render_options render = {.kind = LM_RENDER_TOP, .top_segments = 2};
-    struct call_answer answer = run_request(&request, CALL_PNG | CALL_JPEG);
+    struct call_answer answer = shapes_answer(&call_explain, &request, CALL_PNG | CALL_JPEG);
     struct picture_input input = {0};
     struct explained explained = {0};
     uint8_t *png = NULL;
@@ -384,10 +360,10 @@ static void draws_pictures(void **state)
 static void draws_beside_json(void **state)
 {
     (void)state;
-    struct request request = shapes_request(
-        &shapes, "{\"instances\": [{\"image\": \"@\"}], \"parameters\": {\"samples\": 30,"
-                 " \"segmentation\": \"grid:4x4\", \"include\": [\"overlay\"]}}");
-    struct call_answer answer = run_request(&request, CALL_JSON | CALL_PNG);
+    struct request request =
+        shapes_request("{\"instances\": [{\"image\": \"@\"}], \"parameters\": {\"samples\": 30,"
+                       " \"segmentation\": \"grid:4x4\", \"include\": [\"overlay\"]}}");
+    struct call_answer answer = shapes_answer(&call_explain, &request, CALL_JSON | CALL_PNG);
     json_t *json = json_loadb(answer.json.bytes, answer.json.size, 0, NULL);
     json_t *item = json_array_get(json_object_get(json, "explanations"), 0);
     char *overlay = NULL;
@@ -407,6 +383,7 @@ int main(void)
         cmocka_unit_test(reads_texts_of_a_query),
         cmocka_unit_test(takes_several_pictures),
         cmocka_unit_test(counts_items_of_micro_batches),
+        cmocka_unit_test(stops_between_pictures),
         cmocka_unit_test(top_labels_go_before_labels),
         cmocka_unit_test(runs_every_mask_of_few_segments),
         cmocka_unit_test(explains_over_rle_of_an_answer),
@@ -414,5 +391,5 @@ int main(void)
         cmocka_unit_test(draws_pictures),
         cmocka_unit_test(draws_beside_json),
     };
-    return cmocka_run_group_tests(tests, load, unload);
+    return cmocka_run_group_tests(tests, shapes_setup, shapes_teardown);
 }

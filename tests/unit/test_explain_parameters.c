@@ -9,22 +9,7 @@
 
 #include <cmocka.h>
 
-#include "explain_fixture.h"
-
-static struct shapes shapes;
-
-static int load(void **state)
-{
-    (void)state;
-    return shapes_load(&shapes, 4);
-}
-
-static int unload(void **state)
-{
-    (void)state;
-    shapes_free(&shapes);
-    return 0;
-}
+#include "shapes_fixture.h"
 
 struct refusal {
     const char *parameters; /* or a whole document, which begins with { */
@@ -46,8 +31,8 @@ static bool is_refused(const struct refusal *refusal, unsigned wants)
         snprintf(document, sizeof document,
                  "{\"instances\": [{\"image\": \"@\"}], \"parameters\": {%s}}",
                  refusal->parameters);
-    struct request request = shapes_request(&shapes, document);
-    enum lm_status status = explain_run(&shapes, &request, wants, &answer, &fault, &error);
+    struct request request = shapes_request(document);
+    enum lm_status status = shapes_call(&call_explain, &request, wants, &answer, &fault, &error);
     request_free(&request);
     call_answer_free(&answer);
     if (status == refusal->status && error.status == status &&
@@ -295,5 +280,5 @@ int main(void)
         cmocka_unit_test(refuses_pictures),
         cmocka_unit_test(refuses_files_of_regions),
     };
-    return cmocka_run_group_tests(tests, load, unload);
+    return cmocka_run_group_tests(tests, shapes_setup, shapes_teardown);
 }

@@ -13,65 +13,21 @@
 
 #include "codec/answer.h"
 #include "codec/region.h"
-#include "predict_fixture.h"
+#include "shapes_fixture.h"
 
-static struct shapes shapes;
-
-static int load(void **state)
-{
-    (void)state;
-    return shapes_load(&shapes, 4);
-}
-
-static int unload(void **state)
-{
-    (void)state;
-    shapes_free(&shapes);
-    return 0;
-}
-
-/* The answer's text, NUL-terminated, which takes the place of its line end. */
 static char *run_request(const struct request *request)
 {
-    struct call_answer answer = {0};
-    struct codec_fault fault = {0};
-    struct lm_error error = {0};
-    if (shapes_call(&shapes, request, &answer, &fault, &error) != LM_OK)
-        fail_msg("%s: %s", fault.pointer, error.text);
-    assert_int_equal(fault.length, 0);
-    assert_true(answer.samples >= 1 && !answer.png.bytes && !answer.jpeg.bytes);
-    assert_int_equal(answer.json.bytes[answer.json.size - 1], '\n');
-    answer.json.bytes[answer.json.size - 1] = '\0';
-    return answer.json.bytes;
+    return shapes_answer_line(&call_predict, request);
 }
 
 static char *run(const char *document)
 {
-    struct request request = shapes_request(&shapes, document);
-    char *text = run_request(&request);
-    request_free(&request);
-    return text;
+    return shapes_answer_text(&call_predict, document);
 }
 
-static json_t *parse(char *text)
-{
-    json_t *json = json_loads(text, 0, NULL);
-    assert_non_null(json);
-    free(text);
-    return json;
-}
-
-/* "predictions" of an answer, a new reference. */
 static json_t *predictions(const char *document)
 {
-    json_t *answer = parse(run(document)), *list = json_object_get(answer, "predictions");
-    assert_string_equal(json_string_value(json_object_get(answer, "model_name")), "shapes");
-    assert_string_equal(json_string_value(json_object_get(answer, "model_version")),
-                        shapes.dir.version);
-    assert_int_equal(json_object_size(answer), 3);
-    json_incref(list);
-    json_decref(answer);
-    return list;
+    return shapes_answer_list(&call_predict, document, "predictions");
 }
 
 static double number(const json_t *object, const char *key)
@@ -103,7 +59,7 @@ static char *expected_text(const char *region, const char *masking, uint32_t top
                      LM_OK);
     assert_int_equal(masking_parse(masking, &chosen, NULL), LM_OK);
     if (region) {
-        char *text = shapes_text(&shapes, region);
+        char *text = shapes_text(region);
         object = json_loads(text, 0, NULL);
         free(text);
         assert_int_equal(region_parse_visible(object, &context, &visible, NULL, &fault, NULL),
@@ -156,7 +112,7 @@ static void answers_as_the_command_line(void **state)
 static void takes_files(void **state)
 {
     (void)state;
-    struct request request = shapes_request(&shapes, "{\"parameters\": {\"masking\": \"black\"}}");
+    struct request request = shapes_request("{\"parameters\": {\"masking\": \"black\"}}");
     request.image = (struct request_bytes){shapes.star, shapes.star_size};
     expect_same(run_request(&request), expected_text(NULL, "black", 5, false));
     request.hide = (struct request_bytes){shapes.mask, shapes.mask_size};
@@ -273,7 +229,7 @@ static void expect_failure_of(const struct request *request, const struct failur
     struct call_answer answer = {0};
     struct codec_fault fault = {0};
     struct lm_error error = {0};
-    enum lm_status status = shapes_call(&shapes, request, &answer, &fault, &error);
+    enum lm_status status = shapes_call(&call_predict, request, CALL_JSON, &answer, &fault, &error);
     if (status != expected->status || fault.malformed != expected->malformed ||
         strcmp(fault.pointer, expected->pointer) != 0 || strcmp(error.text, expected->text) != 0)
         fail_msg("%s: status %d, malformed %d, %s: %s",
@@ -285,7 +241,7 @@ static void expect_failure_of(const struct request *request, const struct failur
 static void expect_failures(const struct failure *failures, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        struct request request = shapes_request(&shapes, failures[i].document);
+        struct request request = shapes_request(failures[i].document);
         expect_failure_of(&request, &failures[i]);
         request_free(&request);
     }
@@ -411,15 +367,39 @@ static void ends_endless_segmentations(void **state)
                        "\"sigma\": 90}}}",
                        i ? ", " : "", 1000 - i);
     sprintf(end, "]}]}");
-    struct request request = shapes_request(&shapes, document);
+    struct request request = shapes_request(document);
     struct call_answer answer = {0};
     struct codec_fault fault = {0};
     struct lm_error error = {0};
-    assert_int_equal(shapes_call(&shapes, &request, &answer, &fault, &error), LM_LIMIT);
+    assert_int_equal(shapes_call(&call_predict, &request, CALL_JSON, &answer, &fault, &error),
+                     LM_LIMIT);
     assert_non_null(strstr(error.text, "regions: drawing this one takes "));
     assert_null(answer.json.bytes);
     request_free(&request);
     free(document);
+}
+
+/* Between pictures, and between the masks of one. */
+static void stops_between_pictures(void **state)
+{
+    (void)state;
+    struct request request = shapes_request("{\"instances\": [{\"image\": \"@\"}, {\"image\": "
+                                            "\"@\", \"masks\": [{\"hide\": {\"box\": [0, 0, "
+                                            "9, 9]}}, {\"hide\": {\"box\": [9, 9, 9, 9]}}]}]}");
+    for (int wanted = 0; wanted < 5; wanted++) {
+        struct call_answer answer = {0};
+        struct codec_fault fault = {0};
+        struct lm_error error = {0};
+        int left = wanted;
+        shapes.terms.check = shapes_check;
+        shapes.terms.check_context = &left;
+        assert_int_equal(shapes_call(&call_predict, &request, CALL_JSON, &answer, &fault, &error),
+                         wanted < 4 ? LM_CANCELLED : LM_OK);
+        assert_int_equal(left, wanted < 4 ? -1 : 0);
+        call_answer_free(&answer);
+    }
+    shapes.terms.check = NULL;
+    request_free(&request);
 }
 
 static void says_what_is_wrong_with_files(void **state)
@@ -429,7 +409,7 @@ static void says_what_is_wrong_with_files(void **state)
     const struct request_bytes star = {shapes.star, shapes.star_size};
     const struct request_bytes mask = {shapes.mask, shapes.mask_size};
     const struct request_bytes wrong = {text, sizeof text - 1}, none = {0}, empty = {text, 0};
-    struct request request = shapes_request(&shapes, "{}");
+    struct request request = shapes_request("{}");
     const struct {
         struct request_bytes image, hide, keep;
         struct failure failure;
@@ -471,7 +451,7 @@ static void refuses_other_sizes(void **state)
     assert_int_equal(lm_image_encode_png(&small, &bytes, &file.size, NULL), LM_OK);
     assert_int_equal(codec_base64_encode(bytes, file.size, &text, NULL), LM_OK);
     file.bytes = bytes;
-    struct request request = shapes_request(&shapes, "{}");
+    struct request request = shapes_request("{}");
     request.image = (struct request_bytes){shapes.star, shapes.star_size};
     request.hide = file;
     expect_failure_of(&request,
@@ -499,8 +479,9 @@ int main(void)
         cmocka_unit_test(says_what_is_unusable),
         cmocka_unit_test(keeps_limits),
         cmocka_unit_test(ends_endless_segmentations),
+        cmocka_unit_test(stops_between_pictures),
         cmocka_unit_test(says_what_is_wrong_with_files),
         cmocka_unit_test(refuses_other_sizes),
     };
-    return cmocka_run_group_tests_name("predict_call", tests, load, unload);
+    return cmocka_run_group_tests_name("predict_call", tests, shapes_setup, shapes_teardown);
 }

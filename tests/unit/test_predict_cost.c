@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "predict_fixture.h"
+#include "shapes_fixture.h"
 
 static _Thread_local bool counting;
 static uint64_t used, most;
@@ -80,21 +80,6 @@ void free(void *memory)
 enum { COUNTS = 0 };
 #endif
 
-static struct shapes shapes;
-
-static int load(void **state)
-{
-    (void)state;
-    return shapes_load(&shapes, 4);
-}
-
-static int unload(void **state)
-{
-    (void)state;
-    shapes_free(&shapes);
-    return 0;
-}
-
 /* Runs the request; what it takes must be below what it said, and not far below: above a share. */
 static void check(const struct request *request, double share)
 {
@@ -108,7 +93,7 @@ static void check(const struct request *request, double share)
     call_predict.free(call);
     used = most = 0;
     counting = true;
-    enum lm_status status = shapes_call(&shapes, request, &answer, &fault, &error);
+    enum lm_status status = shapes_call(&call_predict, request, CALL_JSON, &answer, &fault, &error);
     counting = false;
     if (status != LM_OK)
         fail_msg("%s: %s", fault.pointer, error.text);
@@ -120,7 +105,7 @@ static void check(const struct request *request, double share)
 
 static void check_document(const char *document, double share)
 {
-    struct request request = shapes_request(&shapes, document);
+    struct request request = shapes_request(document);
     check(&request, share);
     request_free(&request);
 }
@@ -160,7 +145,7 @@ static void tells_large_pictures(void **state)
     if (!COUNTS)
         skip();
     struct lm_image image = {0};
-    struct request request = shapes_request(&shapes, "{}");
+    struct request request = shapes_request("{}");
     uint8_t *jpeg = NULL, *png = NULL;
     assert_int_equal(lm_image_create(2500, 1700, &image, NULL), LM_OK);
     for (size_t i = 0; i < (size_t)3 * 2500 * 1700; i++)
@@ -186,7 +171,7 @@ static void tells_all_kinds(void **state)
     if (!COUNTS)
         skip();
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        struct request request = shapes_request(&shapes, "{}");
+        struct request request = shapes_request("{}");
         uint8_t *bytes = NULL;
         char path[200];
         snprintf(path, sizeof path, "tests/golden/images/%s", names[i]);
@@ -206,5 +191,5 @@ int main(void)
         cmocka_unit_test(tells_large_pictures),
         cmocka_unit_test(tells_all_kinds),
     };
-    return cmocka_run_group_tests_name("predict_cost", tests, load, unload);
+    return cmocka_run_group_tests_name("predict_cost", tests, shapes_setup, shapes_teardown);
 }
