@@ -36,6 +36,7 @@ static void read_store(struct api *api)
         metric_set(api->metrics.stored_jobs, (double)stats.jobs[s],
                    METRIC_LABELS(store_state_name((enum store_state)s)));
     metric_set(api->metrics.stored_bytes, (double)stats.bytes, NULL);
+    metric_set(api->metrics.strays, (double)strays_count(api->strays), NULL);
 }
 
 static void read_models(struct api *api)
@@ -87,8 +88,10 @@ void api_metrics_declare(struct api *api)
             counter(api, "layermask_jobs_total", "Calls that have ended.", by_class_outcome),
         .samples = counter(api, "layermask_samples_total", "Forward passes: pictures and samples.",
                            by_model),
-        .queued = gauge(api, "layermask_queue_depth", "Calls that wait.", by_class),
-        .started = gauge(api, "layermask_calls_started", "Calls in work.", by_class),
+        .queued = gauge(api, "layermask_queue_depth",
+                        "Calls in memory that wait for workers, stored ones included.", by_class),
+        .started =
+            gauge(api, "layermask_calls_started", "Calls that workers take turns with.", by_class),
         .batches =
             counter(api, "layermask_batches_total", "Micro-batches that were run.", by_class),
         .batch_items = counter(api, "layermask_batch_items_total",
@@ -104,6 +107,8 @@ void api_metrics_declare(struct api *api)
         .stored_jobs = gauge(api, "layermask_jobs", "Jobs in the store.", by_state),
         .stored_bytes =
             gauge(api, "layermask_store_bytes", "Requests and results in the store.", NULL),
+        .strays = gauge(api, "layermask_jobs_set_aside",
+                        "Stored jobs that wait for their model, or for the store.", NULL),
         .models = gauge(api, "layermask_models", "Models.", by_state),
     };
     metrics_collect(api->options.metrics, collect, api);

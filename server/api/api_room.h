@@ -20,7 +20,7 @@ struct api_metrics {
     struct metric *samples;                                 /* by model */
     struct metric *queued, *started, *busy_workers, *sessions, *session_bytes, *job_bytes;
     struct metric *batches, *batch_items, *batch_room;
-    struct metric *stored_jobs, *stored_bytes, *models;
+    struct metric *stored_jobs, *stored_bytes, *strays, *models;
 };
 
 struct api {

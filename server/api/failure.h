@@ -10,6 +10,7 @@
 struct failure {
     int status; /* of HTTP; 0: none */
     unsigned retry_after_s;
+    bool no_memory;
     char detail[sizeof((struct lm_error *)0)->text];
     char pointer[sizeof((struct codec_fault *)0)->pointer]; /* "" without a field */
 };
@@ -27,15 +28,21 @@ void failure_of_running(struct failure *out, const struct codec_fault *fault,
 void failure_of_queue(struct failure *out, const struct jobs_refusal *refusal,
                       const struct lm_error *error);
 
-/* Of the store: what is the server's own trouble, with its paths, goes to the log. */
-void failure_of_store(struct failure *out, const struct lm_error *error);
+/* Of the store, doing `what` with a job (NULL: none in particular): what is the server's own
+ * trouble, with its paths, goes to the log. */
+void failure_of_store(struct failure *out, const char *what, const char *job,
+                      const struct lm_error *error);
 
 /* Why the store cannot be used: for a few seconds after it has failed; NULL: it can. */
 const char *failure_store(void);
 
+/* Both log a failure for want of memory. */
 void failure_reply(struct http_exchange *exchange, const struct failure *failure);
 
-/* The problem as JSON, malloc'ed; NULL when out of memory. */
-char *failure_json(const struct failure *failure, const char *instance);
+/* The problem of this job as JSON, malloc'ed; NULL when out of memory. */
+char *failure_json(const struct failure *failure, const char *job);
+
+/* Retry-After of a stored problem; 0: none. */
+unsigned failure_retry_s(int status);
 
 #endif

@@ -18,7 +18,7 @@ struct listener {
 struct entry {
     struct entry *next;
     char id[STORE_ID_SIZE];
-    bool numbered;
+    bool numbered, cancelled;
     uint64_t number;
     struct listener *listeners;
 };
@@ -99,26 +99,30 @@ bool live_open(struct live *live, const char *id)
     return opened;
 }
 
-void live_number(struct live *live, const char *id, uint64_t number)
+bool live_number(struct live *live, const char *id, uint64_t number)
 {
     pthread_mutex_lock(&live->lock);
     struct entry *entry = *place_of(live, id);
-    if (entry) {
+    bool wanted = entry && !entry->cancelled;
+    if (wanted) {
         entry->numbered = true;
         entry->number = number;
     }
     pthread_mutex_unlock(&live->lock);
+    return wanted;
 }
 
-bool live_find(struct live *live, const char *id, uint64_t *number)
+bool live_cancel(struct live *live, const char *id, uint64_t *number)
 {
     pthread_mutex_lock(&live->lock);
-    const struct entry *entry = *place_of(live, id);
-    bool found = entry && entry->numbered;
-    if (found)
+    struct entry *entry = *place_of(live, id);
+    bool numbered = entry && entry->numbered;
+    if (entry)
+        entry->cancelled = true;
+    if (numbered)
         *number = entry->number;
     pthread_mutex_unlock(&live->lock);
-    return found;
+    return numbered;
 }
 
 /* Closes those that have gone: a job that waits for long has no progress to find them by. */

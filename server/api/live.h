@@ -18,11 +18,13 @@ void live_free(struct live *live); /* closes all streams; NULL is fine */
 /* Before a job is submitted; until live_end.  false: out of memory. */
 bool live_open(struct live *live, const char *id);
 
-/* The job's number in the scheduler; nothing if it has ended by now. */
-void live_number(struct live *live, const char *id, uint64_t number);
+/* The job's number in the scheduler.  false: nobody wants it any more, so that its number is to be
+ * cancelled there: it has been cancelled meanwhile, or has ended. */
+bool live_number(struct live *live, const char *id, uint64_t number);
 
-/* *number of a job that is in the scheduler; false: it is not. */
-bool live_find(struct live *live, const char *id, uint64_t *number);
+/* The store has cancelled it.  true: its *number is to be cancelled in the scheduler; false: it is
+ * not there, or not yet: then live_number tells whoever brings it there. */
+bool live_cancel(struct live *live, const char *id, uint64_t *number);
 
 /* Adds a listener, whose stream is open; it belongs to live now.  false: out of memory; the stream
  * is the caller's still.  The caller looks at the job's state afterwards, and calls live_end if it

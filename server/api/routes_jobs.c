@@ -17,10 +17,11 @@ static bool sees_all(const struct http_exchange *exchange)
     return !exchange->key_id[0] || (exchange->scopes & HTTP_SCOPE_ADMIN);
 }
 
-static void reply_store_failure(struct http_exchange *exchange, const struct lm_error *error)
+static void reply_store_failure(struct http_exchange *exchange, const char *what,
+                                const struct lm_error *error)
 {
     struct failure failure;
-    failure_of_store(&failure, error);
+    failure_of_store(&failure, what, http_parameter(exchange, "id"), error);
     failure_reply(exchange, &failure);
 }
 
@@ -36,7 +37,7 @@ static bool find_job(struct http_exchange *exchange, struct api *api, struct sto
     bool found = false;
     const char *id = http_parameter(exchange, "id");
     if (store_get(api->options.store, id, &found, out, &error) != LM_OK) {
-        reply_store_failure(exchange, &error);
+        reply_store_failure(exchange, "get", &error);
         return false;
     }
     if (found && (sees_all(exchange) || strcmp(out->owner, exchange->key_id) == 0))
@@ -58,10 +59,10 @@ static void run_cancel(struct intake_task *task)
     const char *id = http_parameter(exchange, "id");
     free(work);
     if (store_cancel(api->options.store, id, api_now_ms(), &change, &error) != LM_OK) {
-        reply_store_failure(exchange, &error);
+        reply_store_failure(exchange, "cancel", &error);
         return;
     }
-    if (change.changed && live_find(api->live, id, &number))
+    if (change.changed && live_cancel(api->live, id, &number))
         jobs_cancel(api->options.jobs, number);
     if (!find_job(exchange, api, &job))
         return;
@@ -155,7 +156,7 @@ static void run_list(struct intake_task *task)
         return;
     query.limit = (size_t)limit;
     if (store_list(api->options.store, &query, &list, &error) != LM_OK) {
-        reply_store_failure(exchange, &error);
+        reply_store_failure(exchange, "list", &error);
         return;
     }
     http_reply_json(exchange, 200, job_answer_list(&list));
@@ -178,10 +179,15 @@ static void reply_part(struct http_exchange *exchange, const struct store_conten
     unsigned forms = serving_stored_forms(result); /* 0: damaged, as unpacking says, too */
     if (forms != 0 && !route_wants(exchange, forms, &form))
         return;
-    if (serving_unpack(result, form, &part, &error) != LM_OK)
-        http_reply_error(exchange, 503, "%s", error.text);
-    else
+    struct failure failure;
+    if (serving_unpack(result, form, &part, &error) == LM_OK) {
         serving_reply(exchange, &part);
+        return;
+    }
+    failure_of_running(&failure, NULL, &error);
+    if (error.status != LM_NOMEM)
+        failure_set(&failure, 500, "%s", error.text);
+    failure_reply(exchange, &failure);
 }
 
 static void run_result(struct intake_task *task)
@@ -194,7 +200,7 @@ static void run_result(struct intake_task *task)
     free(work);
     if (store_get_result(api->options.store, http_parameter(exchange, "id"), &result, &error) !=
         LM_OK)
-        reply_store_failure(exchange, &error);
+        reply_store_failure(exchange, "get_result", &error);
     else if (!result)
         reply_missing(exchange);
     else
@@ -204,13 +210,19 @@ static void run_result(struct intake_task *task)
 
 static void reply_job_error(struct http_exchange *exchange, const struct store_job *job)
 {
+    char seconds[16];
+    const struct http_pair header = {"Retry-After", seconds};
+    const unsigned retry_after_s = failure_retry_s(job->error_status);
     const struct http_answer answer = {
         .status = job->error_status,
         .type = "application/problem+json",
         .body = job->error,
         .size = strlen(job->error),
         .ownership = HTTP_BODY_COPY,
+        .headers = &header,
+        .n_headers = retry_after_s > 0 ? 1 : 0,
     };
+    snprintf(seconds, sizeof seconds, "%u", retry_after_s);
     http_reply(exchange, &answer);
 }
 

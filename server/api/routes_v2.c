@@ -159,18 +159,26 @@ void route_v2_index(struct http_exchange *exchange, void *context)
     http_reply_json(exchange, 200, text);
 }
 
+/* A model's own faults are 422, also the limits that it is above; what the machine lacks is 503. */
+static int status_of_control(enum lm_status status, enum registry_refusal refusal)
+{
+    if (refusal == REGISTRY_NO_MODEL)
+        return 404;
+    if (refusal == REGISTRY_FULL)
+        return 409;
+    return status == LM_NOMEM || status == LM_IO ? 503 : 422;
+}
+
 static void reply_control(struct http_exchange *exchange, enum lm_status status,
-                          const struct lm_error *error)
+                          enum registry_refusal refusal, const struct lm_error *error)
 {
     struct failure failure;
     if (status == LM_OK) {
         http_reply_text(exchange, 200, "application/json", "{}\n");
         return;
     }
-    if (status == LM_NOMEM)
-        failure_set(&failure, 503, "%s", error->text);
-    else
-        failure_set(&failure, status == LM_IO ? 404 : 422, "%s", error->text);
+    failure_set(&failure, status_of_control(status, refusal), "%s", error->text);
+    failure.no_memory = status == LM_NOMEM;
     failure_reply(exchange, &failure);
 }
 
@@ -178,10 +186,10 @@ static void run_load(struct intake_task *task)
 {
     struct route_task *work = (struct route_task *)task;
     struct lm_error error = {0};
-    reply_control(
-        work->exchange,
-        registry_load(work->api->options.registry, http_parameter(work->exchange, "model"), &error),
-        &error);
+    enum registry_refusal refusal;
+    enum lm_status status = registry_load(
+        work->api->options.registry, http_parameter(work->exchange, "model"), &refusal, &error);
+    reply_control(work->exchange, status, refusal, &error);
     free(work);
 }
 
@@ -189,10 +197,10 @@ static void run_unload(struct intake_task *task)
 {
     struct route_task *work = (struct route_task *)task;
     struct lm_error error = {0};
-    reply_control(work->exchange,
-                  registry_unload(work->api->options.registry,
-                                  http_parameter(work->exchange, "model"), &error),
-                  &error);
+    enum registry_refusal refusal;
+    enum lm_status status = registry_unload(
+        work->api->options.registry, http_parameter(work->exchange, "model"), &refusal, &error);
+    reply_control(work->exchange, status, refusal, &error);
     free(work);
 }
 

@@ -48,13 +48,19 @@ void serving_forget(struct serving *serving)
     serving->is_read = false;
 }
 
+void serving_leave_model(struct serving *serving)
+{
+    model_entry_release(serving->entry);
+    serving->entry = NULL;
+}
+
 void serving_drop(struct serving *serving)
 {
     if (atomic_fetch_sub(&serving->references, 1u) != 1)
         return;
     serving_forget(serving);
     call_answer_free(&serving->answer);
-    model_entry_release(serving->entry);
+    serving_leave_model(serving);
     pthread_mutex_destroy(&serving->lock);
     free(serving);
 }
@@ -116,13 +122,35 @@ static bool is_over_deadline(const struct serving *serving)
            jobs_now_ns(serving->api->options.jobs) - serving->started_ns > limit_ms * 1000000;
 }
 
+static enum lm_status fail_deadline(struct lm_error *error)
+{
+    return lm_fail(error, LM_CANCELLED, "the job ran for longer than job_deadline allows");
+}
+
+/* call_terms.check */
+static enum lm_status check(void *context, struct lm_error *error)
+{
+    const struct serving *serving = context;
+    return is_over_deadline(serving) ? fail_deadline(error)
+                                     : job_worker_check(serving->worker, error);
+}
+
+enum lm_status serving_prepare(struct serving *serving, struct job_worker *worker,
+                               uint32_t *batches, struct lm_error *error)
+{
+    serving->worker = worker;
+    serving->terms.check = check;
+    serving->terms.check_context = serving;
+    return serving->kind->prepare(serving->call, batches, &serving->fault, error);
+}
+
 enum lm_status serving_run_batch(void *context, uint32_t batch, struct job_worker *worker,
                                  struct lm_error *error)
 {
     struct serving *serving = context;
     struct runner *runner = NULL;
     if (is_over_deadline(serving))
-        return lm_fail(error, LM_CANCELLED, "the job ran for longer than job_deadline allows");
+        return fail_deadline(error);
     enum lm_status status = job_worker_runner(worker, serving->entry->model, &runner, error);
     if (status == LM_OK)
         status = serving->kind->run_batch(serving->call, batch, runner, job_worker_number(worker),
@@ -206,9 +234,8 @@ static void reply_answer(struct serving *serving)
 }
 
 /* The one answer of a direct call. */
-static void direct_ended(void *context, const struct job_end *end)
+static void tell_direct(struct serving *serving, const struct job_end *end)
 {
-    struct serving *serving = context;
     struct failure failure = {0};
     serving_count(serving, end);
     serving_forget(serving); /* the rest stays until the client has taken its answer */
@@ -226,10 +253,16 @@ static void direct_ended(void *context, const struct job_end *end)
     serving->exchange = NULL;
 }
 
-static enum lm_status direct_prepare(void *context, uint32_t *batches, struct lm_error *error)
+static void direct_ended(void *context, const struct job_end *end)
 {
-    struct serving *serving = context;
-    return serving->kind->prepare(serving->call, batches, &serving->fault, error);
+    tell_direct(context, end);
+    serving_leave_model(context);
+}
+
+static enum lm_status direct_prepare(void *context, struct job_worker *worker, uint32_t *batches,
+                                     struct lm_error *error)
+{
+    return serving_prepare(context, worker, batches, error);
 }
 
 static const struct job_ops direct_ops = {
@@ -268,6 +301,8 @@ static void give_up(struct serving *serving, const struct failure *failure)
 {
     failure_reply(serving->exchange, failure);
     serving->exchange = NULL;
+    serving_forget(serving);
+    serving_leave_model(serving);
     serving_drop(serving);
 }
 

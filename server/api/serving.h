@@ -21,7 +21,7 @@ struct serving {
     struct api *api;
     const struct call_kind *kind;
     enum job_class class;
-    const struct model_entry *entry; /* a reference */
+    const struct model_entry *entry; /* a reference, until its job has ended */
 
     struct http_exchange *exchange; /* direct, and until it is answered */
     unsigned wants;                 /* of enum CALL_... */
@@ -32,8 +32,10 @@ struct serving {
     char id[STORE_ID_SIZE]; /* stored */
     struct store_content *stored;
     uint64_t started_ns;
-    bool is_unwanted; /* cancelled before it started */
-    bool is_stray;    /* the store did not let it start */
+    struct job_worker *worker; /* that prepares it */
+    bool is_unwanted;          /* cancelled before it started */
+    bool is_stray;             /* the store did not let it start */
+    bool is_unread;            /* the store did not hand its request out */
 
     struct content content;
     struct request request;
@@ -53,6 +55,10 @@ struct serving *serving_new(struct api *api, const struct call_kind *kind,
                             const struct model_entry *entry);
 void serving_drop(struct serving *serving);
 
+/* Lets go of the model, after serving_forget: what is left of the serving may stay until a slow
+ * client has its answer, and the last to hold a model has to free it. */
+void serving_leave_model(struct serving *serving);
+
 /* Takes over serving and its exchange (a direct or an async call, with its content): answers it,
  * now or later.  From a handler. */
 void serving_begin(struct serving *serving);
@@ -66,6 +72,8 @@ enum lm_status serving_submit(struct serving *serving, const struct job_ops *ops
                               struct jobs_refusal *refusal, struct lm_error *error);
 
 /* Steps that both kinds have. */
+enum lm_status serving_prepare(struct serving *serving, struct job_worker *worker,
+                               uint32_t *batches, struct lm_error *error);
 uint32_t serving_items(void *serving, uint32_t batch);
 enum lm_status serving_run_batch(void *serving, uint32_t batch, struct job_worker *worker,
                                  struct lm_error *error);

@@ -202,8 +202,7 @@ static bool put_answer(struct serving *serving)
     struct failure failure;
     if (put_forms(serving, &error) == LM_OK)
         return true;
-    log_store("finish", serving->id, &error);
-    failure_of_running(&failure, NULL, &error);
+    failure_of_store(&failure, "finish", serving->id, &error);
     return put_failure(serving->api, serving->id, &failure);
 }
 
@@ -221,7 +220,25 @@ static void fail_queued(struct api *api, const char *id, const struct failure *f
         strays_add(api->strays, id);
 }
 
-/* JOB_DRAINED leaves the job running in the store: it is run again after the next start. */
+static void failure_of_load(struct failure *out, const struct serving *serving,
+                            const struct lm_error *error)
+{
+    if (serving->is_unread)
+        failure_of_store(out, "get_request", serving->id, error);
+    else
+        failure_of_reading(out, &serving->fault, error);
+}
+
+/* It is run again after the next start.  If the store does not take it back, it counts as one that
+ * a crash has ended. */
+static void give_back(struct api *api, const char *id)
+{
+    struct store_change change;
+    struct lm_error error = {0};
+    if (store_give_back(api->options.store, id, &change, &error) != LM_OK)
+        log_store("give back", id, &error);
+}
+
 static void stored_ended(void *context, const struct job_end *end)
 {
     struct serving *serving = context;
@@ -235,15 +252,19 @@ static void stored_ended(void *context, const struct job_end *end)
     else if (end->kind == JOB_FAILED && serving->call && serving->is_read)
         failure_of_running(&failure, &serving->fault, &end->error);
     else if (end->kind == JOB_FAILED)
-        failure_of_reading(&failure, &serving->fault, &end->error);
+        failure_of_load(&failure, serving, &end->error);
     else if (end->kind == JOB_EXPIRED)
         failure_set(&failure, 504, "the job's deadline has passed");
     if (failure.status != 0 && !serving->is_unwanted)
         done = put_failure(serving->api, serving->id, &failure);
+    if (end->kind == JOB_DRAINED && !serving->is_unwanted)
+        give_back(serving->api, serving->id);
     if (serving->is_stray || !done)
         strays_add(serving->api->strays, serving->id);
     else if (end->kind != JOB_DRAINED)
         tell_end(serving->api, serving->id);
+    serving_forget(serving);
+    serving_leave_model(serving);
 }
 
 /* ---- running */
@@ -266,6 +287,7 @@ static enum lm_status load(struct serving *serving, struct lm_error *error)
 {
     enum lm_status status =
         store_get_request(serving->api->options.store, serving->id, &serving->stored, error);
+    serving->is_unread = status != LM_OK;
     if (status != LM_OK)
         return status;
     if (!serving->stored)
@@ -282,14 +304,15 @@ static enum lm_status load(struct serving *serving, struct lm_error *error)
     return serving_read(serving, error);
 }
 
-static enum lm_status stored_prepare(void *context, uint32_t *batches, struct lm_error *error)
+static enum lm_status stored_prepare(void *context, struct job_worker *worker, uint32_t *batches,
+                                     struct lm_error *error)
 {
     struct serving *serving = context;
     if (serving->is_unwanted)
         return lm_fail(error, LM_CANCELLED, "cancelled");
     enum lm_status status = load(serving, error);
     if (status == LM_OK)
-        status = serving->kind->prepare(serving->call, batches, &serving->fault, error);
+        status = serving_prepare(serving, worker, batches, error);
     return status;
 }
 
@@ -319,8 +342,8 @@ static enum lm_status submit_stored(struct serving *serving, uint64_t bytes,
     if (!live_open(api->live, serving->id))
         return lm_fail(error, LM_NOMEM, "out of memory for a job");
     enum lm_status status = serving_submit(serving, &stored_ops, bytes, refusal, error);
-    if (status == LM_OK)
-        live_number(api->live, serving->id, serving->number);
+    if (status == LM_OK && !live_number(api->live, serving->id, serving->number))
+        jobs_cancel(api->options.jobs, serving->number);
     return status;
 }
 
@@ -374,6 +397,20 @@ static enum lm_status put(struct serving *serving, struct store_put *out, struct
     return status;
 }
 
+/* It is accepted, but how it is cannot be said. */
+static void reply_unknown(struct http_exchange *exchange, const char *id, enum lm_status status,
+                          bool found, const struct lm_error *error)
+{
+    struct failure failure;
+    if (status != LM_OK)
+        failure_of_store(&failure, "get", id, error);
+    else if (!found)
+        failure_set(&failure, 503, "the job has been done and deleted already (max_jobs, job_ttl)");
+    else
+        failure_set(&failure, 503, "out of memory");
+    failure_reply(exchange, &failure);
+}
+
 static void reply_accepted(struct http_exchange *exchange, struct api *api, const char *id)
 {
     char location[STORE_ID_SIZE + 16];
@@ -384,7 +421,7 @@ static void reply_accepted(struct http_exchange *exchange, struct api *api, cons
     char *text = status == LM_OK && found ? job_answer(&job) : NULL;
     store_job_clear(&job);
     if (!text) {
-        http_reply_error(exchange, 503, "out of memory");
+        reply_unknown(exchange, id, status, found, &error);
         return;
     }
     snprintf(location, sizeof location, "/v1/jobs/%s", id);
@@ -428,7 +465,7 @@ void serving_store(struct serving *serving)
     struct lm_error error = {0};
     http_note(exchange, serving->entry->name, 0);
     if (put(serving, &put_result, &error) != LM_OK)
-        failure_of_store(&failure, &error);
+        failure_of_store(&failure, "put", NULL, &error);
     else if (put_result.result == STORE_CONFLICT)
         failure_set(&failure, 409, "Idempotency-Key was used before, with another request");
     else if (put_result.result == STORE_FULL)
@@ -484,7 +521,7 @@ static void recover_on(struct api *api, const struct store_job *job,
     } else if (status == LM_IO) {
         strays_add(api->strays, job->id);
     } else {
-        failure_of_reading(&failure, &serving->fault, &error);
+        failure_of_load(&failure, serving, &error);
         fail_queued(api, job->id, &failure);
     }
     serving_drop(serving);

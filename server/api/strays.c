@@ -16,6 +16,7 @@ struct stray {
 struct strays {
     pthread_mutex_t lock; /* of all below */
     struct stray *first;
+    uint64_t count;
 };
 
 enum lm_status strays_create(struct strays **out, struct lm_error *error)
@@ -39,7 +40,16 @@ void strays_add(struct strays *strays, const char *id)
     pthread_mutex_lock(&strays->lock);
     stray->next = strays->first;
     strays->first = stray;
+    strays->count++;
     pthread_mutex_unlock(&strays->lock);
+}
+
+uint64_t strays_count(struct strays *strays)
+{
+    pthread_mutex_lock(&strays->lock);
+    uint64_t count = strays->count;
+    pthread_mutex_unlock(&strays->lock);
+    return count;
 }
 
 static void ignore(void *context, const char *id)
@@ -52,6 +62,7 @@ void strays_each(struct strays *strays, void (*look)(void *context, const char *
     pthread_mutex_lock(&strays->lock);
     struct stray *next, *stray = strays->first;
     strays->first = NULL;
+    strays->count = 0;
     pthread_mutex_unlock(&strays->lock);
     for (; stray; stray = next) {
         next = stray->next;

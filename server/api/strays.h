@@ -3,6 +3,8 @@
 #ifndef API_STRAYS_H
 #define API_STRAYS_H
 
+#include <stdint.h>
+
 #include "layermask/status.h"
 
 struct strays;
@@ -13,6 +15,9 @@ void strays_free(struct strays *strays); /* NULL is fine */
 
 /* Without memory for it the job waits for the next start of the process. */
 void strays_add(struct strays *strays, const char *id);
+
+/* How many there are; those that are being looked at are none. */
+uint64_t strays_count(struct strays *strays);
 
 /* Takes all out and calls `look` with each, which may add it again. */
 void strays_each(struct strays *strays, void (*look)(void *context, const char *id), void *context);

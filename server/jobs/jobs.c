@@ -188,17 +188,6 @@ bool jobs_cancel(struct jobs *jobs, uint64_t number)
     return stopped;
 }
 
-bool jobs_look(struct jobs *jobs, uint64_t number, struct job_look *out)
-{
-    pthread_mutex_lock(&jobs->lock);
-    const struct live_job *job = scheduler_find(jobs, number);
-    if (job)
-        *out = (struct job_look){
-            .state = job->state, .items_done = job->items_done, .items = job->items};
-    pthread_mutex_unlock(&jobs->lock);
-    return job;
-}
-
 static struct timespec after_ms(uint64_t ms)
 {
     struct timespec until;

@@ -22,8 +22,8 @@
  * been started take turns by micro-batch, and the others are started in the order they came, as far
  * as running_limit and memory_bytes let them.
  *
- * Deadlines and cancelling are looked at between steps; a job whose last micro-batch has been
- * handed out is not stopped by its deadline any more.
+ * Deadlines and cancelling are looked at between steps, and when a preparation asks; a job whose
+ * last micro-batch has been handed out is not stopped by its deadline any more.
  *
  * Threads: all functions but jobs_drain and jobs_free may be called from anywhere, callbacks
  * included.  Callbacks are called by workers, without a lock held; ended() is called exactly once
@@ -73,6 +73,10 @@ uint32_t job_worker_number(const struct job_worker *worker);
 enum lm_status job_worker_runner(struct job_worker *worker, const struct lm_model *model,
                                  struct runner **out, struct lm_error *error);
 
+/* For a preparation that takes long, now and then: LM_CANCELLED when its job has been stopped. What
+ * prepare returns does not matter then. */
+enum lm_status job_worker_check(struct job_worker *worker, struct lm_error *error);
+
 /* What a job does.  `context` is the job's.  Only prepare, run_batch and ended must be there. */
 struct job_ops {
     /* Somebody is about to prepare it. */
@@ -80,7 +84,8 @@ struct job_ops {
 
     /* Everything before the first micro-batch (decoding, segments): sets the number of
      * micro-batches, 0 or more. */
-    enum lm_status (*prepare)(void *context, uint32_t *batches, struct lm_error *error);
+    enum lm_status (*prepare)(void *context, struct job_worker *worker, uint32_t *batches,
+                              struct lm_error *error);
 
     /* Items of a micro-batch, for progress and metrics.  NULL: 1. */
     uint32_t (*items)(void *context, uint32_t batch);
@@ -146,13 +151,6 @@ enum lm_status jobs_submit(struct jobs *jobs, const struct job *job, uint64_t *n
 /* true: the job will end as JOB_CANCELLED, after what its workers are doing just now; false: it has
  * ended, or how it ends is decided already. */
 bool jobs_cancel(struct jobs *jobs, uint64_t number);
-
-/* A job that has not ended yet; items are 0 until it is prepared. */
-struct job_look {
-    enum job_state state;
-    uint32_t items_done, items;
-};
-bool jobs_look(struct jobs *jobs, uint64_t number, struct job_look *out);
 
 /* Refuses new jobs, waits until all have ended; those that have not after timeout_ms end as
  * JOB_DRAINED.  Returns how many those are.  When it returns, every job has ended. */

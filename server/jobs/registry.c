@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,6 +24,7 @@ struct slot {
 struct registry {
     struct registry_options options; /* with copies of the texts */
     char *folder, *extra;
+    atomic_bool stopping;
     pthread_mutex_t loading;
     pthread_mutex_t lock;                   /* of all below; slots come and go under both locks */
     struct slot slots[REGISTRY_MAX_MODELS]; /* sorted by name */
@@ -63,6 +65,7 @@ enum lm_status registry_create(const struct registry_options *options, struct re
     registry->options = *options;
     registry->folder = options->folder ? text_copy(options->folder) : NULL;
     registry->extra = options->extra ? text_copy(options->extra) : NULL;
+    atomic_init(&registry->stopping, false);
     pthread_mutex_init(&registry->loading, NULL);
     pthread_mutex_init(&registry->lock, NULL);
     if ((options->folder && !registry->folder) || (options->extra && !registry->extra)) {
@@ -147,11 +150,43 @@ static void set_entry(struct registry *registry, const char *name, const struct 
     model_entry_release(old); /* without the lock: it may be the last reference */
 }
 
-static void set_error(struct registry *registry, const char *name, const struct lm_error *error)
+/* Where the server keeps its models is not for everybody who may ask why one is not ready:
+ * "/srv/models/cat/model.json: ..." becomes "model.json: ...", and the folder itself its name. */
+static void leave_path_off(const char *path, const char *name, const struct lm_error *error,
+                           struct lm_error *out)
 {
+    char shown[sizeof out->text];
+    const char *text = error->text;
+    size_t size = 0, length = strlen(path);
+    while (length > 1 && path[length - 1] == '/')
+        length--;
+    while (*text && size < sizeof shown - 1) {
+        if (strncmp(text, path, length) != 0) {
+            shown[size++] = *text++;
+            continue;
+        }
+        text += length;
+        size_t slashes = strspn(text, "/");
+        text += slashes;
+        size_t n = slashes ? 0 : strnlen(name, sizeof shown - 1 - size);
+        memcpy(shown + size, name, n);
+        size += n;
+    }
+    shown[size] = '\0';
+    *out = (struct lm_error){.status = error->status};
+    memcpy(out->text, shown, size + 1);
+}
+
+/* path: that the error may name; NULL: none. */
+static void set_error(struct registry *registry, const char *name, const char *path,
+                      const struct lm_error *error)
+{
+    struct lm_error shown = *error;
+    if (path)
+        leave_path_off(path, name, error, &shown);
     pthread_mutex_lock(&registry->lock);
     struct slot *slot = known_slot(registry, name);
-    slot->status.error = *error;
+    slot->status.error = shown;
     slot->status.state = slot->entry ? MODEL_READY : MODEL_FAILED;
     pthread_mutex_unlock(&registry->lock);
 }
@@ -173,7 +208,7 @@ static enum lm_status check_count(struct registry *registry, const char *name,
 /* Loads into the name's slot, which is there; `loading` is held.  always: even if the files are
  * those of what is ready. */
 static enum lm_status load_slot(struct registry *registry, const char *name, const char *path,
-                                bool always, struct lm_error *error)
+                                bool always, enum registry_refusal *refusal, struct lm_error *error)
 {
     const struct registry_options *options = &registry->options;
     struct model_entry *entry = NULL;
@@ -181,10 +216,12 @@ static enum lm_status load_slot(struct registry *registry, const char *name, con
     double start = clock_ms();
     const struct model_entry *old = registry_find(registry, name);
     enum lm_status status = check_count(registry, name, &reason);
+    if (refusal && status != LM_OK)
+        *refusal = REGISTRY_FULL;
     if (status == LM_OK)
         status = model_entry_load(name, path, always ? NULL : old, options, &entry, &reason);
     if (status != LM_OK)
-        set_error(registry, name, &reason);
+        set_error(registry, name, path, &reason);
     else if (entry)
         set_entry(registry, name, entry);
     else
@@ -297,18 +334,28 @@ static enum lm_status scan(const struct registry *registry, struct names *names,
     return status;
 }
 
-/* Marks the slots that stay. */
-static void mark(struct registry *registry, const struct names *names)
+/* Marks the slots that stay, if there is room for the new ones beside them. */
+static enum lm_status mark(struct registry *registry, const struct names *names,
+                           struct lm_error *error)
 {
     pthread_mutex_lock(&registry->lock);
     for (size_t i = 0; i < registry->count; i++)
         registry->slots[i].seen = registry->slots[i].status.state == MODEL_UNLOADED;
+    size_t stay = 0;
     for (size_t i = 0; i < names->count; i++) {
         struct slot *slot = find_slot(registry, names->text[i]);
         if (slot)
             slot->seen = true;
+        else
+            stay++;
     }
+    for (size_t i = 0; i < registry->count; i++)
+        stay += registry->slots[i].seen;
     pthread_mutex_unlock(&registry->lock);
+    if (stay <= REGISTRY_MAX_MODELS)
+        return LM_OK;
+    return lm_fail(error, LM_LIMIT, "%s: %zu models, with those that are unloaded; the limit is %d",
+                   registry->folder ? registry->folder : "models", stay, REGISTRY_MAX_MODELS);
 }
 
 /* Shows all models as loading before the first is loaded. */
@@ -353,11 +400,11 @@ static void load_named(struct registry *registry, const char *name)
     if (unloaded)
         return;
     if (find_path(registry, name, &path, &error) != LM_OK)
-        set_error(registry, name, &error);
+        set_error(registry, name, NULL, &error);
     else if (path)
-        load_slot(registry, name, path, false, NULL);
+        load_slot(registry, name, path, false, NULL, NULL);
     else
-        set_error(registry, name,
+        set_error(registry, name, NULL,
                   &(struct lm_error){LM_IO, "its folder has gone while it was to be loaded"});
     free(path);
 }
@@ -369,17 +416,26 @@ enum lm_status registry_reload(struct registry *registry, struct lm_error *error
         return lm_fail(error, LM_NOMEM, "out of memory for the names of models");
     pthread_mutex_lock(&registry->loading);
     enum lm_status status = scan(registry, names, error);
+    if (status == LM_OK)
+        status = mark(registry, names, error);
     if (status == LM_OK) {
-        mark(registry, names);
         while (sweep_one(registry))
             ;
         status = add_slots(registry, names, error);
     }
     for (size_t i = 0; status == LM_OK && i < names->count; i++)
-        load_named(registry, names->text[i]);
+        if (atomic_load(&registry->stopping))
+            status = lm_fail(error, LM_CANCELLED, "the server is going down");
+        else
+            load_named(registry, names->text[i]);
     pthread_mutex_unlock(&registry->loading);
     free(names);
     return status;
+}
+
+void registry_stop(struct registry *registry)
+{
+    atomic_store(&registry->stopping, true);
 }
 
 static enum lm_status check_name(const char *name, struct lm_error *error)
@@ -391,17 +447,22 @@ static enum lm_status check_name(const char *name, struct lm_error *error)
                    "start with '.'");
 }
 
-enum lm_status registry_load(struct registry *registry, const char *name, struct lm_error *error)
+enum lm_status registry_load(struct registry *registry, const char *name,
+                             enum registry_refusal *refusal, struct lm_error *error)
 {
     char *path = NULL;
     struct slot *slot = NULL;
+    enum registry_refusal unused, *why = refusal ? refusal : &unused;
+    *why = REGISTRY_FAILED;
     enum lm_status status = check_name(name, error);
     if (status != LM_OK)
         return status;
     pthread_mutex_lock(&registry->loading);
     status = find_path(registry, name, &path, error);
-    if (status == LM_OK && !path)
+    if (status == LM_OK && !path) {
+        *why = REGISTRY_NO_MODEL;
         status = lm_fail(error, LM_IO, "%s: there is no folder with such a model", name);
+    }
     if (status != LM_OK)
         goto done;
     pthread_mutex_lock(&registry->lock);
@@ -410,16 +471,21 @@ enum lm_status registry_load(struct registry *registry, const char *name, struct
         slot->status.state = MODEL_LOADING;
     pthread_mutex_unlock(&registry->lock);
     if (status == LM_OK)
-        status = load_slot(registry, name, path, true, error);
+        status = load_slot(registry, name, path, true, why, error);
+    else
+        *why = REGISTRY_FULL;
 done:
     pthread_mutex_unlock(&registry->loading);
     free(path);
     return status;
 }
 
-enum lm_status registry_unload(struct registry *registry, const char *name, struct lm_error *error)
+enum lm_status registry_unload(struct registry *registry, const char *name,
+                               enum registry_refusal *refusal, struct lm_error *error)
 {
     const struct model_entry *entry = NULL;
+    if (refusal)
+        *refusal = REGISTRY_FAILED;
     enum lm_status status = check_name(name, error);
     if (status != LM_OK)
         return status;
@@ -434,6 +500,8 @@ enum lm_status registry_unload(struct registry *registry, const char *name, stru
         slot->status.version[0] = '\0';
     } else {
         status = lm_fail(error, LM_IO, "%s: there is no such model", name);
+        if (refusal)
+            *refusal = REGISTRY_NO_MODEL;
     }
     pthread_mutex_unlock(&registry->lock);
     model_entry_release(entry);

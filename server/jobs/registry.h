@@ -41,7 +41,8 @@ struct model_status {
     char name[REGISTRY_NAME_BYTES];
     enum model_state state;
     char version[13];      /* of what is ready, else "" */
-    struct lm_error error; /* of the last load; a model that was ready before stays so */
+    struct lm_error error; /* of the last load, with files named from the model's folder on; a
+                              model that was ready before stays so */
 };
 
 struct registry_options {
@@ -78,15 +79,28 @@ bool registry_name_is_plain(const char *name);
  * tries again what has failed, forgets models whose folder has gone.  What fails is in the list;
  * its old entry stays.  Unloaded models stay so, folders with other names are passed over.
  * Errors, with nothing loaded: LM_IO (the folder cannot be read), LM_INVALID (one of `only` is not
- * there), LM_LIMIT (more than 1000 models), LM_NOMEM. */
+ * there), LM_LIMIT (more than 1000 models, those that are unloaded included), LM_NOMEM; or in the
+ * middle, LM_CANCELLED (registry_stop). */
 enum lm_status registry_reload(struct registry *registry, struct lm_error *error);
 
-/* Loads one model, also if it is ready.  Errors: LM_INVALID (name), LM_IO (no such folder), those
- * of model_dir_read and model_dir_load. */
-enum lm_status registry_load(struct registry *registry, const char *name, struct lm_error *error);
+/* registry_reload ends after the model that it is loading, from now on. */
+void registry_stop(struct registry *registry);
+
+/* Why registry_load and registry_unload said no, beyond their status. */
+enum registry_refusal {
+    REGISTRY_FAILED = 1, /* the model is at fault, or the machine */
+    REGISTRY_NO_MODEL,   /* there is none of that name */
+    REGISTRY_FULL,       /* max_models */
+};
+
+/* Loads one model, also if it is ready.  refusal may be NULL.  Errors: LM_INVALID (name), LM_IO (no
+ * such folder), LM_LIMIT, those of model_dir_read and model_dir_load. */
+enum lm_status registry_load(struct registry *registry, const char *name,
+                             enum registry_refusal *refusal, struct lm_error *error);
 
 /* Forgets one model until registry_load.  Errors: LM_INVALID (name), LM_IO (there is none). */
-enum lm_status registry_unload(struct registry *registry, const char *name, struct lm_error *error);
+enum lm_status registry_unload(struct registry *registry, const char *name,
+                               enum registry_refusal *refusal, struct lm_error *error);
 
 /* The model, with a reference that the caller releases; NULL: none is ready under that name. */
 const struct model_entry *registry_find(struct registry *registry, const char *name);

@@ -113,8 +113,8 @@ bool scheduler_has_steps(const struct live_job *job)
     return job->state != JOB_RUNNING || job->next_batch < job->batches;
 }
 
-/* Stops the jobs whose deadline has passed.  All jobs are looked at only when one's has. */
-static void expire(struct jobs *jobs, uint64_t now_ns)
+/* All jobs are looked at only when one's deadline has passed. */
+void scheduler_expire(struct jobs *jobs, uint64_t now_ns)
 {
     if (!jobs->next_deadline_ns || now_ns < jobs->next_deadline_ns)
         return;
@@ -187,7 +187,7 @@ static struct step take_turn(struct jobs *jobs, struct job_worker *worker, uint3
 
 struct step scheduler_next(struct jobs *jobs, struct job_worker *worker, uint64_t now_ns)
 {
-    expire(jobs, now_ns);
+    scheduler_expire(jobs, now_ns);
     struct live_job *ended = jobs->ending.first;
     if (ended) {
         list_remove(ended);

@@ -42,8 +42,9 @@ struct job_worker {
     uint32_t number;
     pthread_t thread;
     struct sessions *sessions;
-    uint32_t overtaken[JOB_CLASSES]; /* micro-batches of higher classes that went before this one,
-                                        in a row */
+    const struct live_job *preparing; /* NULL: none */
+    uint32_t overtaken[JOB_CLASSES];  /* micro-batches of higher classes that went before this one,
+                                         in a row */
 };
 
 struct jobs {
@@ -83,6 +84,9 @@ struct live_job *scheduler_find(const struct jobs *jobs, uint64_t number);
 
 /* What the worker is to do next: the job is in no list then (STEP_BATCH: it may be). */
 struct step scheduler_next(struct jobs *jobs, struct job_worker *worker, uint64_t now_ns);
+
+/* Stops the jobs whose deadline has passed. */
+void scheduler_expire(struct jobs *jobs, uint64_t now_ns);
 
 /* It has been prepared: its turns begin. */
 void scheduler_run(struct jobs *jobs, struct live_job *job);

@@ -1,5 +1,6 @@
 /* One worker's runners: a list with the last used in front.  The lock is there for sessions_forget
- * and sessions_count alone, so it is free nearly always. */
+ * and sessions_count alone; runners are made and freed without it, so that nobody waits for that.
+ */
 #include "jobs/sessions.h"
 
 #include <pthread.h>
@@ -66,35 +67,46 @@ static struct cached **find(struct sessions *sessions, const struct lm_model *mo
     return link;
 }
 
-static void free_last(struct sessions *sessions)
+/* The one that was used longest ago, taken out; NULL: what there is leaves room for `bytes`. */
+static struct cached *take_last(struct sessions *sessions, uint64_t bytes)
 {
-    struct cached **link = &sessions->first;
-    while ((*link)->next)
-        link = &(*link)->next;
-    cached_free(unlink_cached(sessions, link));
+    struct cached *last = NULL;
+    pthread_mutex_lock(&sessions->lock);
+    if (sessions->first && sessions->bytes > sessions->limit_bytes - bytes) {
+        struct cached **link = &sessions->first;
+        while ((*link)->next)
+            link = &(*link)->next;
+        last = unlink_cached(sessions, link);
+    }
+    pthread_mutex_unlock(&sessions->lock);
+    return last;
 }
 
-static enum lm_status create_cached(struct sessions *sessions, const struct lm_model *model,
-                                    struct lm_error *error)
+/* NULL: *status is why. */
+static struct cached *create_cached(struct sessions *sessions, const struct lm_model *model,
+                                    enum lm_status *status, struct lm_error *error)
 {
+    struct cached *last;
     uint64_t bytes = runner_bytes(model, sessions->batch);
-    if (bytes > sessions->limit_bytes)
-        return lm_fail(error, LM_NOMEM,
-                       "a session of this model takes %llu bytes, a worker's limit is %llu",
-                       (unsigned long long)bytes, (unsigned long long)sessions->limit_bytes);
-    while (sessions->first && sessions->bytes > sessions->limit_bytes - bytes)
-        free_last(sessions);
-    struct cached *cached = calloc(1, sizeof *cached);
-    if (!cached)
-        return lm_fail(error, LM_NOMEM, "out of memory for a session");
-    *cached = (struct cached){.model = model, .bytes = bytes};
-    enum lm_status status = runner_create(model, sessions->batch, NULL, &cached->runner, error);
-    if (status != LM_OK) {
-        free(cached);
-        return status;
+    if (bytes > sessions->limit_bytes) {
+        *status = lm_fail(error, LM_NOMEM,
+                          "a session of this model takes %llu bytes, a worker's limit is %llu",
+                          (unsigned long long)bytes, (unsigned long long)sessions->limit_bytes);
+        return NULL;
     }
-    put_first(sessions, cached);
-    return LM_OK;
+    while ((last = take_last(sessions, bytes)))
+        cached_free(last);
+    struct cached *cached = calloc(1, sizeof *cached);
+    if (!cached) {
+        *status = lm_fail(error, LM_NOMEM, "out of memory for a session");
+        return NULL;
+    }
+    *cached = (struct cached){.model = model, .bytes = bytes};
+    *status = runner_create(model, sessions->batch, NULL, &cached->runner, error);
+    if (*status == LM_OK)
+        return cached;
+    free(cached);
+    return NULL;
 }
 
 enum lm_status sessions_get(struct sessions *sessions, const struct lm_model *model,
@@ -103,14 +115,18 @@ enum lm_status sessions_get(struct sessions *sessions, const struct lm_model *mo
     enum lm_status status = LM_OK;
     pthread_mutex_lock(&sessions->lock);
     struct cached **link = find(sessions, model);
-    if (*link)
-        put_first(sessions, unlink_cached(sessions, link));
-    else
-        status = create_cached(sessions, model, error);
-    if (status == LM_OK)
-        *out = sessions->first->runner;
+    struct cached *cached = *link ? unlink_cached(sessions, link) : NULL;
+    if (!cached) {
+        pthread_mutex_unlock(&sessions->lock);
+        cached = create_cached(sessions, model, &status, error);
+        if (!cached)
+            return status;
+        pthread_mutex_lock(&sessions->lock);
+    }
+    put_first(sessions, cached);
     pthread_mutex_unlock(&sessions->lock);
-    return status;
+    *out = cached->runner;
+    return LM_OK;
 }
 
 void sessions_forget(struct sessions *sessions, const struct lm_model *model)
@@ -136,7 +152,7 @@ void sessions_free(struct sessions *sessions)
     if (!sessions)
         return;
     while (sessions->first)
-        free_last(sessions);
+        cached_free(unlink_cached(sessions, &sessions->first));
     pthread_mutex_destroy(&sessions->lock);
     free(sessions);
 }

@@ -21,6 +21,16 @@ enum lm_status job_worker_runner(struct job_worker *worker, const struct lm_mode
     return sessions_get(worker->sessions, model, out, error);
 }
 
+enum lm_status job_worker_check(struct job_worker *worker, struct lm_error *error)
+{
+    struct jobs *jobs = worker->jobs;
+    pthread_mutex_lock(&jobs->lock);
+    scheduler_expire(jobs, jobs_now_ns(jobs));
+    bool stopped = worker->preparing && worker->preparing->decided;
+    pthread_mutex_unlock(&jobs->lock);
+    return stopped ? lm_fail(error, LM_CANCELLED, "the job has been stopped") : LM_OK;
+}
+
 static struct job_end describe_end(const struct live_job *job, uint64_t now_ns)
 {
     bool started = job->started_ns != 0;
@@ -85,21 +95,24 @@ static uint32_t items_of(const struct live_job *job, uint32_t batch)
     return job->job.ops->items ? job->job.ops->items(job->job.context, batch) : 1;
 }
 
-static void prepare(struct jobs *jobs, struct live_job *job)
+static void prepare(struct job_worker *worker, struct live_job *job)
 {
+    struct jobs *jobs = worker->jobs;
     const struct job_ops *ops = job->job.ops;
     struct lm_error error = {0};
     uint32_t batches = 0, items = 0;
+    worker->preparing = job;
     pthread_mutex_unlock(&jobs->lock);
     uint64_t start = jobs_now_ns(jobs);
     if (ops->started)
         ops->started(job->job.context);
-    enum lm_status status = ops->prepare(job->job.context, &batches, &error);
+    enum lm_status status = ops->prepare(job->job.context, worker, &batches, &error);
     for (uint32_t i = 0; status == LM_OK && i < batches; i++)
         items += items_of(job, i);
     uint64_t took = jobs_now_ns(jobs) - start;
     pthread_mutex_lock(&jobs->lock);
     job->busy_ns += took;
+    worker->preparing = NULL;
     job->batches = batches;
     job->items = items;
     if (status != LM_OK)
@@ -171,7 +184,7 @@ static void take(struct job_worker *worker, const struct step *step)
     struct jobs *jobs = worker->jobs;
     jobs->busy_workers++;
     switch (step->kind) {
-    case STEP_PREPARE: prepare(jobs, step->job); break;
+    case STEP_PREPARE: prepare(worker, step->job); break;
     case STEP_BATCH: run_batch(worker, step->job, step->batch); break;
     case STEP_END: end_job(jobs, step->job); break;
     case STEP_NONE: break;

@@ -1,6 +1,7 @@
 /* kill -9 at any moment: what was acknowledged is done after the next start, once, with the result
  * that a direct call has.  SEED=n repeats the moments. */
 #include "client.h"
+#include "metric.h"
 
 #include <pthread.h>
 
@@ -234,12 +235,59 @@ static void model_comes_back(void **state)
     answer = get_job(&daemon, id, "");
     assert_text(answer.json, "status", "queued");
     answer_free(&answer);
+    await_metric(&daemon, "layermask_jobs_set_aside ", 1);
+    await_metric(&daemon, "layermask_jobs{state=\"queued\"} ", 1);
+    await_metric(&daemon, "layermask_queue_depth{class=\"explain\"} ", 0);
     file_copy("config/models/shapes/model.json", path);
     kill(daemon.pid, SIGHUP);
     answer = await_job(&daemon, id, "succeeded");
     answer_free(&answer);
+    await_metric(&daemon, "layermask_jobs_set_aside ", 0);
     free(id);
     assert_int_equal(daemon_stop(&daemon), 0);
+    daemon_clean(&daemon);
+}
+
+static int attempts_of(const struct daemon *daemon)
+{
+    sqlite3 *file = NULL;
+    sqlite3_stmt *query = NULL;
+    char path[200];
+    snprintf(path, sizeof path, "%s/jobs.db", daemon->folder);
+    assert_int_equal(sqlite3_open_v2(path, &file, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(file, "SELECT attempts FROM job", -1, &query, NULL),
+                     SQLITE_OK);
+    assert_int_equal(sqlite3_step(query), SQLITE_ROW);
+    int attempts = sqlite3_column_int(query, 0);
+    sqlite3_finalize(query);
+    sqlite3_close(file);
+    return attempts;
+}
+
+/* A job that is in work whenever the daemon is stopped in good order is no poison. */
+static void drains_are_no_crashes(void **state)
+{
+    struct daemon daemon = {0};
+    struct answer answer;
+    char *id = NULL;
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        daemon_start(&daemon, FLAGS("--workers", "1", "--drain-limit", "0s"));
+        if (!id) {
+            answer = post_async(&daemon, EXPLAIN, explanation(STAR, 10000, NULL), NULL);
+            id = accepted(&answer);
+        }
+        answer = await_job(&daemon, id, "running");
+        answer_free(&answer);
+        assert_int_equal(daemon_stop(&daemon), 0);
+        assert_int_equal(attempts_of(&daemon), 0);
+    }
+    daemon_start(&daemon, FLAGS("--workers", "1"));
+    answer = await_job(&daemon, id, "running");
+    answer_free(&answer);
+    daemon_kill(&daemon);
+    assert_int_equal(attempts_of(&daemon), 1);
+    free(id);
     daemon_clean(&daemon);
 }
 
@@ -306,6 +354,7 @@ int main(void)
         cmocka_unit_test(states_survive),
         cmocka_unit_test(events_after_a_restart),
         cmocka_unit_test(model_comes_back),
+        cmocka_unit_test(drains_are_no_crashes),
         cmocka_unit_test(poison),
         cmocka_unit_test(model_has_gone),
     };

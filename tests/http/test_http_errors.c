@@ -334,6 +334,16 @@ static void not_built(void **state)
          "segmentation.method \"quickshift\" is not available yet; \"slic\", \"grid\" and "
          "\"custom\" are",
          "/parameters/segmentation/method", NULL},
+        {PREDICT,
+         ONE(", \"hide\": {\"segments\": [1], \"segmentation\": {\"method\": \"felzenszwalb\"}}"),
+         501,
+         "segmentation.method \"felzenszwalb\" is not available yet; \"slic\", \"grid\" and "
+         "\"custom\" are",
+         "/instances/0/hide/segmentation/method", NULL},
+        {PREDICT, ONE(", \"hide\": [{\"segments\": [1], \"segmentation\": \"quickshift:9\"}]"), 501,
+         "segmentation.method \"quickshift\" is not available yet; \"slic\", \"grid\" and "
+         "\"custom\" are",
+         "/instances/0/hide/0/segmentation", NULL},
         {EXPLAIN, WITH("\"samples\": \"auto\""), 501,
          "parameters.samples \"auto\" is not available yet; a number is", "/parameters/samples",
          NULL},

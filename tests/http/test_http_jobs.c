@@ -1,6 +1,7 @@
 /* Jobs over HTTP: accepted, watched, cancelled, repeated, listed, forgotten. */
 #define _GNU_SOURCE /* prlimit */
 #include "client.h"
+#include "large_png.h"
 
 #include <pthread.h>
 
@@ -191,6 +192,43 @@ static int events_of(const char *stream, const char *name, json_t **last)
         free(data);
     }
     return n;
+}
+
+/* Pictures whose decoding takes seconds are not decoded to the end for nobody. */
+static void cancelled_while_it_is_prepared(void **state)
+{
+    enum { PICTURES = 60 };
+    struct bytes png = large_png(2500);
+    char *b64 = base64(png.bytes, png.size);
+    json_t *list = json_array();
+    for (int i = 0; i < PICTURES; i++)
+        json_array_append_new(list, json_pack("{s: {s: s}}", "image", "b64", b64));
+    json_t *body = json_pack("{s: O}", "instances", list);
+    double from = now_ms();
+    struct answer answer =
+        post(*state, PREDICT, json_pack("{s: [{s: {s: s}}]}", "instances", "image", "b64", b64));
+    double one_ms = now_ms() - from;
+    assert_status(&answer, 200);
+    answer_free(&answer);
+    answer = post_async(*state, PREDICT, body, NULL);
+    char *id = accepted(&answer);
+    answer = await_job(*state, id, "running");
+    answer_free(&answer);
+    from = now_ms();
+    delete_job(*state, id);
+    answer = post(*state, PREDICT, body_with(STAR, NULL, NULL));
+    assert_status(&answer, 200);
+    assert_true(now_ms() - from < PICTURES * one_ms / 3);
+    answer_free(&answer);
+    answer = ask(*state, (struct ask){.path = PREDICT,
+                                      .headers = HEADERS("Request-Timeout: 0.3"),
+                                      .json = json_pack("{s: o}", "instances", list)});
+    assert_problem(&answer, 504, "the request's deadline has passed", NULL);
+    assert_true(answer.ms < 300 + PICTURES * one_ms / 3);
+    answer_free(&answer);
+    free(png.bytes);
+    free(b64);
+    free(id);
 }
 
 static void events(void **state)
@@ -526,6 +564,7 @@ int main(void)
         cmocka_unit_test(drawings_of_results),
         cmocka_unit_test(bare_pictures),
         cmocka_unit_test(cancelled),
+        cmocka_unit_test(cancelled_while_it_is_prepared),
         cmocka_unit_test(events),
         cmocka_unit_test(events_of_a_cancelled_job),
         cmocka_unit_test(idempotency),

@@ -70,6 +70,15 @@ static void the_built_in_model(void **state)
     answer_free(&answer);
 }
 
+/* Where models are kept is not for everybody. */
+static void expect_no_folder(const struct daemon *daemon, struct answer *answer)
+{
+    if (strstr(answer->body, daemon->folder))
+        answer_show(answer);
+    assert_null(strstr(answer->body, daemon->folder));
+    answer_free(answer);
+}
+
 static void a_folder_of_models(void **state)
 {
     struct daemon daemon = {0};
@@ -110,11 +119,15 @@ static void a_folder_of_models(void **state)
     assert_true(json_is_false(at(answer.json, "ready")));
     assert_text(answer.json, "state", "failed");
     assert_non_null(strstr(text_at(answer.json, "error"), "input"));
-    answer_free(&answer);
+    expect_no_folder(&daemon, &answer);
     answer = post(&daemon, "/v1/models/broken:predict", body_with(STAR, NULL, NULL));
     assert_status(&answer, 503);
     assert_non_null(answer_header(&answer, "Retry-After"));
-    answer_free(&answer);
+    expect_no_folder(&daemon, &answer);
+    answer = post(&daemon, "/v2/repository/index", json_object());
+    assert_status(&answer, 200);
+    assert_non_null(strstr(answer.body, "model.json"));
+    expect_no_folder(&daemon, &answer);
     answer = post(&daemon, "/v1/models/second:predict", body_with(STAR, NULL, NULL));
     assert_status(&answer, 200);
     assert_text(answer.json, "model_name", "second");
@@ -122,6 +135,7 @@ static void a_folder_of_models(void **state)
     answer_free(&answer);
     json_t *line = daemon_logged(&daemon, "model_failed");
     assert_text(line, "model", "broken");
+    assert_non_null(strstr(text_at(line, "error"), folder)); /* those who run it are told */
     json_decref(line);
     assert_int_equal(daemon_stop(&daemon), 0);
     daemon_clean(&daemon);
@@ -193,6 +207,47 @@ static void reload(void **state)
     daemon_clean(&daemon);
 }
 
+static void expect_control(const struct daemon *daemon, const char *path, int status,
+                           const char *words)
+{
+    struct answer answer = post(daemon, path, json_object());
+    assert_problem(&answer, status, text_at(answer.json, "detail"), NULL);
+    if (!strstr(text_at(answer.json, "detail"), words))
+        answer_show(&answer);
+    assert_non_null(strstr(text_at(answer.json, "detail"), words));
+    answer_free(&answer);
+}
+
+static void why_a_model_is_not_loaded(void **state)
+{
+    struct daemon daemon = {0};
+    char folder[200], path[300];
+    (void)state;
+    daemon_make_folder(&daemon);
+    snprintf(folder, sizeof folder, "%s/models", daemon.folder);
+    mkdir(folder, 0700);
+    add_model(folder, "first", NULL);
+    add_model(folder, "broken", "{\"input\": 5}");
+    add_model(folder, "shut", NULL);
+    add_model(folder, "more", NULL);
+    daemon_start(&daemon, FLAGS("--models", folder, "--load-models", "first", "--max-models", "2",
+                                "--model-control=true"));
+    expect_control(&daemon, "/v2/repository/models/nothing/load", 404, "there is no folder");
+    expect_control(&daemon, "/v2/repository/models/nothing/unload", 404, "no such model");
+    expect_control(&daemon, "/v2/repository/models/broken/load", 422, "model.json");
+    expect_control(&daemon, "/v2/repository/models/.broken/load", 422, "a model's name");
+    snprintf(path, sizeof path, "%s/shut/labels.txt", folder);
+    unlink(path);
+    expect_control(&daemon, "/v2/repository/models/shut/load", 503, "labels.txt: No such file");
+    file_copy(SHAPES_FOLDER "labels.txt", path);
+    struct answer answer = post(&daemon, "/v2/repository/models/shut/load", json_object());
+    assert_status(&answer, 200);
+    answer_free(&answer);
+    expect_control(&daemon, "/v2/repository/models/more/load", 409, "the limit (max_models) is 2");
+    assert_int_equal(daemon_stop(&daemon), 0);
+    daemon_clean(&daemon);
+}
+
 static void chosen_models(void **state)
 {
     struct daemon daemon = {0};
@@ -220,6 +275,7 @@ int main(void)
         cmocka_unit_test(the_built_in_model),
         cmocka_unit_test(a_folder_of_models),
         cmocka_unit_test(reload),
+        cmocka_unit_test(why_a_model_is_not_loaded),
         cmocka_unit_test(chosen_models),
     };
     curl_global_init(CURL_GLOBAL_DEFAULT);

@@ -274,6 +274,29 @@ static void metrics(void **state)
     daemon_clean(&other);
 }
 
+/* Stored jobs and direct calls that wait are one queue; 16 of a class are in work. */
+static void queue_metrics(void **state)
+{
+    enum { JOBS = 20, IN_WORK = 16 };
+    struct daemon daemon = {0};
+    struct answer answer;
+    (void)state;
+    daemon_start(&daemon, FLAGS("--workers", "1", "--drain-limit", "0s"));
+    for (int i = 0; i < JOBS; i++) {
+        answer = post_async(&daemon, EXPLAIN, explanation(STAR, 10000, NULL), NULL);
+        assert_status(&answer, 202);
+        answer_free(&answer);
+    }
+    await_metric(&daemon, "layermask_calls_started{class=\"explain\"} ", IN_WORK);
+    await_metric(&daemon, "layermask_queue_depth{class=\"explain\"} ", JOBS - IN_WORK);
+    await_metric(&daemon, "layermask_queue_depth{class=\"predict\"} ", 0);
+    await_metric(&daemon, "layermask_jobs{state=\"running\"} ", IN_WORK);
+    await_metric(&daemon, "layermask_jobs{state=\"queued\"} ", JOBS - IN_WORK);
+    assert_near(metric(&daemon, "layermask_jobs_set_aside "), 0, 0);
+    assert_int_equal(daemon_stop(&daemon), 0);
+    daemon_clean(&daemon);
+}
+
 static json_t *await_line(const struct daemon *daemon, const char *id)
 {
     for (int i = 0; i < 400; i++) {
@@ -342,6 +365,7 @@ int main(void)
         cmocka_unit_test(reload_of_nothing),
         cmocka_unit_test(health),
         cmocka_unit_test(metrics),
+        cmocka_unit_test(queue_metrics),
         cmocka_unit_test(logs),
     };
     curl_global_init(CURL_GLOBAL_DEFAULT);

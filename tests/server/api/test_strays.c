@@ -37,6 +37,7 @@ static void rounds(void **state)
     strays_add(round.strays, "1");
     strays_add(round.strays, "20");
     strays_add(round.strays, "300");
+    assert_int_equal(strays_count(round.strays), 3);
     strays_each(round.strays, look, &round);
     assert_int_equal(round.calls, 3);
     assert_int_equal(round.sum, 321);

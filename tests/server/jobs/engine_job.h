@@ -40,10 +40,11 @@ static inline enum lm_status explained_text(const struct model_dir *dir,
     return status;
 }
 
-static inline enum lm_status explain_prepare(void *context, uint32_t *batches,
-                                             struct lm_error *error)
+static inline enum lm_status explain_prepare(void *context, struct job_worker *worker,
+                                             uint32_t *batches, struct lm_error *error)
 {
     struct explain_job *job = context;
+    (void)worker;
     enum lm_status status = explainer_prepare(&job->entry->dir, job->entry->model,
                                               jobs_batch_size(job->jobs), jobs_workers(job->jobs),
                                               job->input, &job->options, &job->explainer, error);

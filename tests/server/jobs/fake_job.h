@@ -33,7 +33,8 @@ struct fake {
     int64_t fail_from; /* micro-batches from here on fail; -1: none */
     sem_t arrived, go, done;
 
-    char steps[200]; /* everything in the order of its start: "sp01fex" */
+    char steps[200];        /* everything in the order of its start: "sp01fex" */
+    enum lm_status checked; /* what job_worker_check said at the end of its preparation */
     atomic_int inside, ended, freed, telling;
     uint32_t told;
     struct job_end end;
@@ -57,12 +58,14 @@ static inline void fake_started(void *context)
     note(context, "s");
 }
 
-static inline enum lm_status fake_prepare(void *context, uint32_t *batches, struct lm_error *error)
+static inline enum lm_status fake_prepare(void *context, struct job_worker *worker,
+                                          uint32_t *batches, struct lm_error *error)
 {
     struct fake *fake = context;
     note(fake, "p");
     if (fake->gate == GATE_PREPARE)
         pass_gate(fake);
+    fake->checked = job_worker_check(worker, NULL);
     *batches = fake->batches;
     return fake->fail_prepare ? lm_fail(error, LM_CORRUPT, "no picture") : LM_OK;
 }

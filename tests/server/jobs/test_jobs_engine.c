@@ -228,7 +228,7 @@ static void sessions_are_bounded(void **state)
     assert_int_equal(stats.session_bytes, bytes);
     model_entry_release(one);
     model_entry_release(two);
-    assert_int_equal(registry_unload(registry, "two", NULL), LM_OK);
+    assert_int_equal(registry_unload(registry, "two", NULL, NULL), LM_OK);
     jobs_read_stats(jobs, &stats);
     assert_int_equal(stats.sessions, 0);
     jobs_free(jobs);

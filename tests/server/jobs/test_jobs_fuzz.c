@@ -41,11 +41,13 @@ static void expect(bool right)
         atomic_fetch_add(&wrong, 1u);
 }
 
-static enum lm_status prepare(void *context, uint32_t *batches, struct lm_error *error)
+static enum lm_status prepare(void *context, struct job_worker *worker, uint32_t *batches,
+                              struct lm_error *error)
 {
     struct random_job *job = context;
     expect(!job->prepared);
     job->prepared = true;
+    job_worker_check(worker, NULL);
     *batches = job->batches;
     return job->fail_prepare ? lm_fail(error, LM_CORRUPT, "prepare") : LM_OK;
 }
@@ -138,17 +140,12 @@ static void *operate(void *argument)
 {
     uint64_t random = *(const uint64_t *)argument;
     struct jobs_stats stats;
-    struct job_look look;
     const struct timespec pause = {.tv_nsec = 30000}; /* lets workers do something */
     for (int i = 0; i < OPERATIONS; i++) {
         uint64_t bits = next_random(&random);
         uint64_t newest = atomic_load(&submitted), number = newest - (bits >> 8) % 64;
         switch (bits % 8) {
         case 0: atomic_fetch_add(&cancels, jobs_cancel(jobs, number)); break;
-        case 2:
-            if (jobs_look(jobs, number, &look))
-                expect(look.items_done <= look.items);
-            break;
         case 3:
             jobs_read_stats(jobs, &stats);
             nanosleep(&pause, NULL);

@@ -178,27 +178,143 @@ static void loads_and_unloads_by_name(void **state)
     tiny_model_write("one", 1);
     tiny_model_write("two", 2);
     struct registry *registry = open_registry(scratch, NULL);
-    assert_int_equal(registry_load(registry, "two", NULL), LM_OK);
+    assert_int_equal(registry_load(registry, "two", NULL, NULL), LM_OK);
     expect_list(registry, "two ready");
-    assert_int_equal(registry_unload(registry, "two", NULL), LM_OK);
+    assert_int_equal(registry_unload(registry, "two", NULL, NULL), LM_OK);
     expect_list(registry, "two unloaded");
     assert_int_equal(atomic_load(&retired), 1);
     reload(registry); /* stays unloaded */
     expect_list(registry, "one ready, two unloaded");
     assert_null(registry_find(registry, "two"));
-    assert_int_equal(registry_load(registry, "two", NULL), LM_OK);
+    assert_int_equal(registry_load(registry, "two", NULL, NULL), LM_OK);
     expect_list(registry, "one ready, two ready");
-    assert_int_equal(registry_unload(registry, "three", &error), LM_IO);
+    assert_int_equal(registry_unload(registry, "three", NULL, &error), LM_IO);
     assert_string_equal(error.text, "three: there is no such model");
     error = (struct lm_error){0};
-    assert_int_equal(registry_load(registry, "three", &error), LM_IO);
+    assert_int_equal(registry_load(registry, "three", NULL, &error), LM_IO);
     assert_string_equal(error.text, "three: there is no folder with such a model");
     break_model("one");
     error = (struct lm_error){0};
-    assert_int_not_equal(registry_load(registry, "one", &error), LM_OK);
+    assert_int_not_equal(registry_load(registry, "one", NULL, &error), LM_OK);
     assert_non_null(strstr(error.text, "model.onnx"));
     expect_list(registry, "one ready!, two ready");
     registry_free(registry);
+}
+
+/* Who asks over HTTP is not told where models are kept; the log and those who load are. */
+static void errors_are_shown_without_folders(void **state)
+{
+    (void)state;
+    struct model_status status;
+    struct lm_error error = {0};
+    enum registry_refusal refusal = 0;
+    char folder[600];
+    tiny_model_write("one", 1);
+    break_model("one");
+    struct registry *registry = open_registry(scratch, NULL);
+    reload(registry);
+    assert_true(registry_look(registry, "one", &status));
+    assert_int_equal(status.state, MODEL_FAILED);
+    assert_null(strstr(status.error.text, scratch));
+    assert_int_equal(strncmp(status.error.text, "model.onnx: ", 12), 0);
+    assert_int_not_equal(registry_load(registry, "one", &refusal, &error), LM_OK);
+    assert_int_equal(refusal, REGISTRY_FAILED);
+    registry_free(registry);
+    scratch_write("one/model.json", "{", 1);
+    registry = open_registry(scratch, NULL);
+    reload(registry);
+    assert_true(registry_look(registry, "one", &status));
+    assert_int_equal(strncmp(status.error.text, "model.json: ", 12), 0);
+    registry_free(registry);
+    snprintf(folder, sizeof folder, "%s/one//", scratch);
+    registry = open_registry(NULL, folder);
+    reload(registry);
+    assert_true(registry_look(registry, "one", &status));
+    assert_int_equal(strncmp(status.error.text, "model.json: ", 12), 0);
+    registry_free(registry);
+}
+
+static void refusals(void **state)
+{
+    (void)state;
+    struct registry *registry = NULL;
+    struct lm_error error = {0};
+    enum registry_refusal refusal = 0;
+    tiny_model_write("one", 1);
+    tiny_model_write("two", 2);
+    const struct registry_options options = {.folder = scratch, .max_models = 1};
+    assert_int_equal(registry_create(&options, &registry, NULL), LM_OK);
+    assert_int_equal(registry_load(registry, "one", &refusal, &error), LM_OK);
+    assert_int_equal(registry_load(registry, "two", &refusal, &error), LM_LIMIT);
+    assert_int_equal(refusal, REGISTRY_FULL);
+    assert_string_equal(error.text, "two: 1 models are loaded, the limit (max_models) is 1");
+    assert_int_equal(registry_load(registry, "three", &refusal, NULL), LM_IO);
+    assert_int_equal(refusal, REGISTRY_NO_MODEL);
+    assert_int_equal(registry_unload(registry, "three", &refusal, NULL), LM_IO);
+    assert_int_equal(refusal, REGISTRY_NO_MODEL);
+    assert_int_equal(registry_load(registry, "..", &refusal, NULL), LM_INVALID);
+    assert_int_equal(refusal, REGISTRY_FAILED);
+    registry_free(registry);
+}
+
+/* Folders whose file is no model: what matters is their number. */
+static void make_folders(char letter, int first, int end)
+{
+    char path[600];
+    for (int i = first; i < end; i++) {
+        snprintf(path, sizeof path, "%s/%c%d", scratch, letter, i);
+        assert_int_equal(mkdir(path, 0700), 0);
+        snprintf(path, sizeof path, "%s/%c%d/model.onnx", scratch, letter, i);
+        FILE *file = fopen(path, "w");
+        assert_non_null(file);
+        fclose(file);
+    }
+}
+
+static void remove_folders(char letter, int first, int end)
+{
+    char name[20];
+    for (int i = first; i < end; i++) {
+        snprintf(name, sizeof name, "%c%d", letter, i);
+        remove_model(name);
+    }
+}
+
+/* Models that do not fit beside those that are unloaded: nothing changes, nothing hangs. */
+static void too_many_with_the_unloaded(void **state)
+{
+    (void)state;
+    enum { OLD = 600, NEW = 500 };
+    struct model_status *list = NULL;
+    struct lm_error error = {0};
+    char name[20];
+    size_t n = 0;
+    make_folders('a', 0, OLD);
+    struct registry *registry = open_registry(scratch, NULL);
+    reload(registry);
+    for (int i = 0; i < OLD; i++) {
+        snprintf(name, sizeof name, "a%d", i);
+        assert_int_equal(registry_unload(registry, name, NULL, NULL), LM_OK);
+    }
+    remove_folders('a', 0, OLD);
+    make_folders('b', 0, NEW);
+    assert_int_equal(registry_reload(registry, &error), LM_LIMIT);
+    assert_non_null(
+        strstr(error.text, ": 1100 models, with those that are unloaded; the limit is 1000"));
+    assert_int_equal(registry_list(registry, &list, &n, NULL), LM_OK);
+    assert_int_equal(n, OLD);
+    for (size_t i = 0; i < n; i++)
+        assert_int_equal(list[i].state, MODEL_UNLOADED);
+    free(list);
+    remove_folders('b', 400, NEW);
+    reload(registry);
+    assert_int_equal(registry_list(registry, &list, &n, NULL), LM_OK);
+    assert_int_equal(n, 1000);
+    for (size_t i = 0; i < n; i++)
+        assert_int_not_equal(list[i].state, MODEL_LOADING);
+    free(list);
+    registry_free(registry);
+    remove_folders('b', 0, 400);
 }
 
 static void names_are_plain(void **state)
@@ -211,10 +327,10 @@ static void names_are_plain(void **state)
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         struct lm_error error = {0};
         assert_false(registry_name_is_plain(bad[i]));
-        assert_int_equal(registry_load(registry, bad[i], &error), LM_INVALID);
+        assert_int_equal(registry_load(registry, bad[i], NULL, &error), LM_INVALID);
         assert_string_equal(error.text, "a model's name is 1 to 100 letters, digits, '.', '_' and "
                                         "'-', and does not start with '.'");
-        assert_int_equal(registry_unload(registry, bad[i], NULL), LM_INVALID);
+        assert_int_equal(registry_unload(registry, bad[i], NULL, NULL), LM_INVALID);
         assert_null(registry_find(registry, bad[i]));
     }
     memset(longest, 'x', sizeof longest);
@@ -360,10 +476,17 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, scratch_make, scratch_remove)
     const struct CMUnitTest tests[] = {
-        TEST(loads_what_is_there),    TEST(failures_keep_the_old_model),
-        TEST(changes_replace_models), TEST(loads_and_unloads_by_name),
-        TEST(names_are_plain),        TEST(extra_model_and_missing_folder),
-        TEST(jobs_keep_their_model),  TEST(reloads_while_jobs_run),
+        TEST(loads_what_is_there),
+        TEST(failures_keep_the_old_model),
+        TEST(changes_replace_models),
+        TEST(loads_and_unloads_by_name),
+        TEST(errors_are_shown_without_folders),
+        TEST(refusals),
+        TEST(too_many_with_the_unloaded),
+        TEST(names_are_plain),
+        TEST(extra_model_and_missing_folder),
+        TEST(jobs_keep_their_model),
+        TEST(reloads_while_jobs_run),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
