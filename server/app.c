@@ -1,6 +1,7 @@
-/* Start: log, metrics, store, jobs, models' table, API, HTTP; then the models are loaded while it
- * already answers that it is alive and not ready.  Stop: not ready, a pause for load balancers, no
- * new connections, the accepted work, then everything in the opposite order.
+/* Start: log, metrics, store, jobs, models' table, API, HTTP; then the models are loaded, on a
+ * thread of their own, while it already answers that it is alive and not ready.  Stop: not ready, a
+ * pause for load balancers, no new connections, the accepted work, then everything in the opposite
+ * order.
  *
  * Signals are blocked in all threads and waited for in the main one, so that nothing runs in a
  * signal's context. */
@@ -14,6 +15,7 @@
 #include <unistd.h>
 
 #include "api/api.h"
+#include "app_loader.h"
 #include "codec/file.h"
 #include "codec/text_memory.h"
 #include "codec/version.h"
@@ -29,6 +31,8 @@ struct app {
     struct jobs *jobs;
     char *built_in; /* folder of the built-in model, or NULL */
     struct registry *registry;
+    struct app_loader loader;
+    bool started; /* the models have been loaded for the first time, and the api takes work */
     struct api *api;
     struct http_server *server;
 };
@@ -179,7 +183,9 @@ static enum lm_status start_registry(struct app *app, struct lm_error *error)
         .loaded = on_loaded,
         .loaded_context = app,
     };
-    return registry_create(&options, &app->registry, error);
+    enum lm_status status = registry_create(&options, &app->registry, error);
+    app->loader.registry = app->registry;
+    return status;
 }
 
 static enum lm_status start_api(struct app *app, struct lm_error *error)
@@ -256,24 +262,49 @@ static enum lm_status start(struct app *app, struct lm_error *error)
                   log_uint("possible", http_connections_max(app->server)));
     log_event(LOG_INFO, "listening", log_text("address", app->settings->listen.host),
               log_uint("port", http_port(app->server)), log_text("version", LAYERMASK_VERSION));
-    status = registry_reload(app->registry, error);
-    if (status == LM_OK)
-        status = api_start(app->api, error);
-    if (status == LM_OK)
-        log_event(LOG_INFO, "ready", log_uint("workers", jobs_workers(app->jobs)));
-    return status;
+    return app_loader_begin(&app->loader, error);
 }
 
 /* ---- run */
+
+static void log_reload(enum lm_status status, const struct lm_error *error)
+{
+    if (status != LM_OK)
+        log_event(LOG_ERROR, "reload_failed", log_text("error", error->text));
+}
 
 static void reload(struct app *app)
 {
     struct lm_error error = {0};
     log_event(LOG_INFO, "reload");
-    if (registry_reload(app->registry, &error) != LM_OK)
-        log_event(LOG_ERROR, "reload_failed", log_text("error", error.text));
-    if (http_reload_keys(app->server, &error) != LM_OK)
-        log_event(LOG_ERROR, "reload_failed", log_text("error", error.text));
+    log_reload(http_reload_keys(app->server, &error), &error);
+    error = (struct lm_error){0};
+    log_reload(app_loader_begin(&app->loader, &error), &error);
+}
+
+/* Looks whether models have been loaded; the first time everything begins, or fails, with that. */
+static enum lm_status take_load(struct app *app, struct lm_error *error)
+{
+    struct lm_error reason = {0};
+    enum lm_status status = LM_OK;
+    if (!app_loader_take(&app->loader, &status, &reason))
+        return LM_OK;
+    if (app->started) {
+        log_reload(status, &reason);
+    } else {
+        if (status == LM_OK)
+            status = api_start(app->api, &reason);
+        if (status != LM_OK)
+            return lm_fail(error, status, "%s", reason.text);
+        app->started = true;
+        log_event(LOG_INFO, "ready", log_uint("workers", jobs_workers(app->jobs)));
+    }
+    if (app->loader.again) {
+        app->loader.again = false;
+        reason = (struct lm_error){0};
+        log_reload(app_loader_begin(&app->loader, &reason), &reason);
+    }
+    return LM_OK;
 }
 
 static sigset_t our_signals(void)
@@ -283,21 +314,26 @@ static sigset_t our_signals(void)
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGHUP);
+    sigaddset(&set, APP_LOADER_SIGNAL);
     return set;
 }
 
-/* Until SIGTERM or SIGINT. */
-static void serve(struct app *app)
+/* Until SIGTERM or SIGINT, or until the start fails. */
+static enum lm_status serve(struct app *app, struct lm_error *error)
 {
     const sigset_t set = our_signals();
     const struct timespec second = {.tv_sec = 1};
     for (;;) {
         int signal = sigtimedwait(&set, NULL, &second);
         if (signal == SIGTERM || signal == SIGINT)
-            return;
+            return LM_OK;
         if (signal == SIGHUP)
             reload(app);
-        api_tick(app->api);
+        enum lm_status status = take_load(app, error);
+        if (status != LM_OK)
+            return status;
+        if (app->started)
+            api_tick(app->api);
     }
 }
 
@@ -315,6 +351,7 @@ static void allow_signals(void)
 {
     sigset_t set = our_signals();
     sigdelset(&set, SIGHUP);
+    sigdelset(&set, APP_LOADER_SIGNAL);
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
@@ -332,6 +369,7 @@ static void drain(struct app *app)
 
 static void stop(struct app *app)
 {
+    app_loader_stop(&app->loader);
     http_stop(app->server, STOP_WAIT_MS);
     if (app->jobs)
         jobs_drain(app->jobs, 0);
@@ -353,10 +391,10 @@ enum lm_status app_run(const struct settings *settings, struct lm_error *error)
     pthread_sigmask(SIG_BLOCK, &set, NULL);
     signal(SIGPIPE, SIG_IGN);
     enum lm_status status = start(&app, error);
-    if (status == LM_OK) {
-        serve(&app);
+    if (status == LM_OK)
+        status = serve(&app, error);
+    if (status == LM_OK)
         drain(&app);
-    }
     stop(&app);
     log_event(LOG_INFO, "stopped");
     return status;

@@ -248,6 +248,62 @@ static void why_a_model_is_not_loaded(void **state)
     daemon_clean(&daemon);
 }
 
+/* A folder of so many models that a start takes a while. */
+static void make_many_models(struct daemon *daemon, char folder[200], unsigned n)
+{
+    char name[20];
+    daemon_make_folder(daemon);
+    snprintf(folder, 200, "%s/models", daemon->folder);
+    mkdir(folder, 0700);
+    for (unsigned i = 0; i < n; i++) {
+        snprintf(name, sizeof name, "m%u", i);
+        add_model(folder, name, NULL);
+    }
+}
+
+static unsigned count_loads(const struct daemon *daemon)
+{
+    unsigned n = 0;
+    char *text = file_bytes(daemon->log, NULL);
+    for (const char *at = text + daemon->log_from; (at = strstr(at, "\"model_loaded\"")); at++)
+        n++;
+    free(text);
+    return n;
+}
+
+/* SIGTERM does not wait until all models are loaded, at the start and on SIGHUP. */
+static void stops_while_it_loads(void **state)
+{
+    enum { MODELS = 400 };
+    struct daemon daemon = {0};
+    char folder[200], elsewhere[200];
+    (void)state;
+    make_many_models(&daemon, folder, MODELS);
+    daemon_launch(&daemon, FLAGS("--models", folder, "--max-models", "1000"));
+    daemon_await_port(&daemon);
+    assert_int_equal(daemon_status(&daemon, "/livez"), 200);
+    assert_int_equal(daemon_status(&daemon, "/readyz"), 503);
+    assert_int_equal(daemon_stop(&daemon), 0);
+    assert_in_range(count_loads(&daemon), 0, MODELS - 1);
+    snprintf(elsewhere, sizeof elsewhere, "%s/none", daemon.folder);
+    assert_int_equal(rename(folder, elsewhere), 0);
+    mkdir(folder, 0700);
+    daemon_start(&daemon, FLAGS("--models", folder, "--max-models", "1000"));
+    rmdir(folder);
+    assert_int_equal(rename(elsewhere, folder), 0);
+    kill(daemon.pid, SIGHUP);
+    kill(daemon.pid, SIGHUP); /* once more, when it has ended */
+    double end = now_ms() + 10000;
+    while (count_loads(&daemon) < 3 && now_ms() < end)
+        sleep_ms(1);
+    struct answer answer = post(&daemon, PREDICT, body_with(STAR, NULL, NULL));
+    assert_status(&answer, 200);
+    answer_free(&answer);
+    assert_int_equal(daemon_stop(&daemon), 0);
+    assert_in_range(count_loads(&daemon), 3, MODELS - 1);
+    daemon_clean(&daemon);
+}
+
 static void chosen_models(void **state)
 {
     struct daemon daemon = {0};
@@ -276,6 +332,7 @@ int main(void)
         cmocka_unit_test(a_folder_of_models),
         cmocka_unit_test(reload),
         cmocka_unit_test(why_a_model_is_not_loaded),
+        cmocka_unit_test(stops_while_it_loads),
         cmocka_unit_test(chosen_models),
     };
     curl_global_init(CURL_GLOBAL_DEFAULT);
