@@ -20,11 +20,17 @@ struct subject {
 
 static struct subject make_subject(size_t steps)
 {
+    static const struct step_kind kind = {.name = "test"};
     struct subject s = {.graph = {.n_steps = steps, .n_values = steps + 1}};
     s.graph.values = array_zalloc(steps + 1, sizeof *s.graph.values);
     s.plan.values = array_zalloc(steps + 1, sizeof *s.plan.values);
-    assert_true(s.graph.values && s.plan.values);
-    for (uint32_t v = 0; v <= steps; v++) {
+    s.graph.steps = array_zalloc(steps, sizeof *s.graph.steps);
+    assert_true(s.graph.values && s.plan.values && s.graph.steps);
+    for (uint32_t i = 0; i < steps; i++) {
+        s.graph.steps[i].kind = &kind;
+        s.graph.steps[i].output = i + 1;
+    }
+        for (uint32_t v = 0; v <= steps; v++) {
         s.graph.values[v].producer = v ? v - 1 : GRAPH_NO_VALUE;
         s.graph.values[v].channels = 16;
         s.plan.values[v].rows = 1;
@@ -37,6 +43,7 @@ static void release(struct subject *s)
 {
     free(s->graph.values);
     free(s->plan.values);
+    free(s->graph.steps);
 }
 
 static void assert_planned(struct subject *s)
