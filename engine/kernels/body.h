@@ -33,6 +33,8 @@ static void gather(float *restrict target, const struct windows *w, size_t rows,
 #include "kernels/depthwise.h"
 #include "kernels/neighbour.h"
 
+enum { STRIP = 64 };
+
 static void max_pool(float *restrict target, const struct windows *w, size_t rows,
                      uint32_t channels)
 {
