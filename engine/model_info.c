@@ -12,16 +12,29 @@ static uint64_t conv_weights(const struct conv *conv)
     return (uint64_t)window_taps(&conv->window) * in * conv->out_channels;
 }
 
+static const struct conv *first_of_two(const struct step *step)
+{
+    return step->conv.before ? step->conv.before->depthwise : NULL;
+}
+
+static uint64_t step_weights(const struct step *step)
+{
+    const struct conv *first = step->kind == &step_conv ? first_of_two(step) : NULL;
+    return (step->kind == &step_conv ? conv_weights(&step->conv) : 0) +
+           (first ? conv_weights(first) : 0);
+}
+
 static uint64_t step_macs(const struct graph *graph, const struct step *step)
 {
-    return step->kind == &step_conv
-               ? conv_weights(&step->conv) * value_sites(&graph->values[step->output])
-               : 0;
+    return step_weights(step) * value_sites(&graph->values[step->output]);
 }
 
 static uint64_t step_parameters(const struct step *step)
 {
-    return step->kind == &step_conv ? conv_weights(&step->conv) + step->conv.out_channels : 0;
+    if (step->kind != &step_conv)
+        return 0;
+    const struct conv *first = first_of_two(step);
+    return step_weights(step) + step->conv.out_channels + (first ? first->out_channels : 0);
 }
 
 void lm_model_info(const struct lm_model *model, struct lm_model_info *out)
@@ -56,10 +69,18 @@ static void describe_window(const struct window *w, uint32_t groups, char *text,
 static void describe_conv(const struct step *step, char *text, size_t size)
 {
     const struct conv *conv = &step->conv;
-    char shape[40];
+    const struct conv *first = first_of_two(step);
+    char shape[40], before[48] = "";
     describe_window(&conv->window, conv->groups, shape, sizeof shape);
+    if (first) {
+        describe_window(&first->window, first->groups, before, sizeof before - 5);
+        strcat(before, ", ");
+    } else if (conv->before) {
+        strcpy(before, "program, ");
+    }
     bool clamped = conv->low > -INFINITY || conv->high < INFINITY;
-    snprintf(text, size, "%s%s%s%s", conv->pointwise ? "dense" : shape,
+    bool dense = conv->pointwise && !conv->before;
+    snprintf(text, size, "%s%s%s%s%s", before, dense ? "dense" : shape,
              conv->residual != GRAPH_NO_VALUE ? " + residual" : "",
              clamped ? (conv->high < INFINITY ? ", clip" : ", relu") : "",
              step->program.length ? ", program" : "");

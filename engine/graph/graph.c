@@ -1,6 +1,7 @@
 /* Values and steps of a graph: making them, counting their memory, freeing them. */
 #include "graph/graph.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -89,6 +90,21 @@ void graph_drop_floats(struct graph *graph, float *floats, size_t count)
 {
     free(floats);
     graph->bytes -= count * sizeof *floats;
+}
+
+void prologue_free(struct prologue *prologue)
+{
+    if (!prologue)
+        return;
+    if (prologue->depthwise) {
+        free(prologue->depthwise->weights);
+        free(prologue->depthwise->bias);
+        free(prologue->depthwise->border);
+        free(prologue->depthwise);
+    }
+    program_free(&prologue->program);
+    free(prologue->runs);
+    free(prologue);
 }
 
 void graph_step_clear(struct step *step)

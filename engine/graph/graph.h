@@ -71,6 +71,8 @@ struct window {
 struct graph;
 struct run;
 struct step;
+struct conv;
+struct channel_run;
 
 /* How one kind of step treats masks and demand, and computes.  sample < the batch of the run. */
 struct step_kind {
@@ -95,6 +97,16 @@ struct step_kind {
     void (*clear)(struct step *step); /* frees its parameters; NULL: it has none */
 };
 
+/* What makes the rows of a conv of one tap, block by block, instead of steps of their own: either a
+ * depthwise convolution of input 0 and a program of its result alone, or a program of the step's
+ * inputs, where an OPERAND_JOINED is put together from channels of some of them. */
+struct prologue {
+    struct conv *depthwise; /* NULL: none */
+    struct program program;
+    uint32_t n_runs;
+    struct channel_run *runs; /* of the joined operand */
+};
+
 /* Convolutions, fully connected layers and channel-last MatMul.
  * weights: `blocks` matrices of [taps * block_in][block_out], taps in row-major order; a block is
  * one group, or several groups merged to a block-diagonal matrix.  conv_pack packs each for the
@@ -111,6 +123,7 @@ struct conv {
     float *border;         /* row of a Pad's constant; NULL if the window has no border */
     uint32_t residual;     /* input index (>= 1), or GRAPH_NO_VALUE */
     float low, high;
+    struct prologue *before; /* NULL: none */
 };
 
 struct pool {
@@ -200,6 +213,7 @@ float *graph_floats(struct graph *graph, size_t count, struct lm_error *error);
 
 void graph_drop_floats(struct graph *graph, float *floats, size_t count); /* frees them */
 
+void prologue_free(struct prologue *prologue);
 void graph_step_clear(struct step *step);
 void graph_free(struct graph *graph);
 

@@ -99,15 +99,15 @@ static enum lm_status plan_windows(struct graph *graph, struct plan *plan, struc
     return LM_OK;
 }
 
-static void plan_masked_rows(const struct graph *graph, struct plan *plan)
+void plan_masked_rows(const struct graph *graph, struct value_plan *values)
 {
     for (size_t i = graph->n_steps; i-- > 0;) {
         const struct step *step = &graph->steps[i];
-        bool masked = plan->values[step->output].masked_rows;
+        bool masked = values[step->output].masked_rows;
         for (uint32_t k = 0; k < step->n_inputs; k++)
             if (graph->values[step->inputs[k]].spatial && step->kind->reads_masked &&
                 graph->policy.exposed == LM_EXPOSED_COMPUTED)
-                plan->values[step->inputs[k]].masked_rows |=
+                values[step->inputs[k]].masked_rows |=
                     step->kind->reads_masked(graph, step, k, masked);
     }
 }
@@ -173,7 +173,7 @@ enum lm_status plan_make(struct graph *graph, struct plan *plan, struct lm_error
     enum lm_status status = plan_windows(graph, plan, error);
     if (status != LM_OK)
         return status;
-    plan_masked_rows(graph, plan);
+    plan_masked_rows(graph, plan->values);
     plan_identities(graph, plan);
     plan_ranges(graph, plan);
     for (size_t i = 0; i < graph->n_steps; i++) {

@@ -40,6 +40,9 @@ struct plan {
     size_t scratch;     /* bytes of scratch of one thread */
 };
 
+/* Sets masked_rows of each value. */
+void plan_masked_rows(const struct graph *graph, struct value_plan *values);
+
 enum lm_status plan_make(struct graph *graph, struct plan *plan, struct lm_error *error);
 void plan_free(struct plan *plan);
 

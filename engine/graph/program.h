@@ -21,6 +21,7 @@ enum operand_kind {
     OPERAND_SCALAR,    /* scalar */
     OPERAND_CHANNELS,  /* data: a row */
     OPERAND_SITES,     /* data: height * width rows */
+    OPERAND_JOINED,    /* channels of several inputs; only in a prologue, which says of which */
 };
 
 struct operand {

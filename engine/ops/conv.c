@@ -25,13 +25,6 @@ static uint32_t block_rows(const struct conv *conv)
     return rows < MIN_ROWS ? MIN_ROWS : rows > MAX_ROWS ? MAX_ROWS : rows;
 }
 
-static bool is_single_tap(const struct window *w)
-{
-    return window_taps(w) == 1 && w->stride_y == 1 && w->stride_x == 1 &&
-           w->out_height == w->in_height && w->out_width == w->in_width && !w->pad_top &&
-           !w->pad_left;
-}
-
 /* Rows of few channels (a picture's) are gathered, so that the inner loop of the product is long.
  */
 static bool is_gathered(const struct conv *conv)
@@ -57,10 +50,10 @@ static size_t round_up(size_t bytes)
 static size_t lay_out(const struct step *step, uint8_t *base, struct conv_scratch *out)
 {
     const struct conv *conv = &step->conv;
-    size_t rows = block_rows(conv), taps = window_taps(&conv->window), used = 0;
-    size_t width = is_gathered(conv) ? taps * conv->block_in
-                   : conv->pointwise ? conv->in_channels
-                                     : 0;
+    size_t rows = block_rows(conv), taps = window_taps(conv_outer_window(conv)), used = 0;
+    size_t width = is_gathered(conv)                 ? taps * conv->block_in
+                   : conv->pointwise || conv->before ? conv->in_channels
+                                                     : 0;
     out->matrix = (float *)(void *)(base + used);
     used += round_up(rows * width * sizeof(float));
     out->residual = (float *)(void *)(base + used);
@@ -80,7 +73,10 @@ static size_t conv_scratch(const struct graph *graph, const struct step *step)
 {
     static uint8_t nowhere[1];
     struct conv_scratch unused;
-    return lay_out(step, nowhere, &unused) + round_up(program_scratch(graph, step));
+    const struct prologue *before = step->conv.before;
+    size_t after = program_scratch(graph, step, &step->program);
+    size_t first = before ? program_scratch(graph, step, &before->program) : 0;
+    return lay_out(step, nowhere, &unused) + round_up(first > after ? first : after);
 }
 
 /* The rows of the input are the rows that the product needs. */
@@ -88,11 +84,13 @@ static bool is_direct(struct run *run, const struct step *step)
 {
     const struct conv *conv = &step->conv;
     uint32_t in = step->inputs[0];
+    if (conv->before)
+        return false;
     if (!run->states[in].demand)
         return true;
     bool masked = run->plan->values[step->output].masked_rows && !conv->pointwise;
     bool single =
-        is_single_tap(&conv->window) && !conv->depthwise; /* whose weights are not packed */
+        window_is_single(&conv->window) && !conv->depthwise; /* whose weights are not packed */
     return (conv->pointwise || single) && !masked && run_same_rows(run, in, step->output);
 }
 
@@ -181,24 +179,66 @@ static void multiply_gathered(const struct block *b, struct windows *w)
     }
 }
 
-static void depthwise(const struct block *b, const struct windows *w)
+static void find_windows(const struct block *b, struct windows *windows)
 {
     const struct conv *conv = &b->step->conv;
-    struct depthwise d = {.windows = w,
+    const struct window *window = conv_outer_window(conv);
+    run_windows(b->run, b->step, window, b->first, b->rows, window->kernel_width, b->scratch.origin,
+                b->scratch.offset, windows);
+}
+
+static void depthwise(const struct block *b, const struct conv *conv, const float *residual,
+                      float *target)
+{
+    struct windows windows;
+    find_windows(b, &windows);
+    windows.border = conv->border;
+    struct depthwise d = {.windows = &windows,
                           .channels = conv->out_channels,
                           .weights = conv->weights,
                           .bias = conv->bias,
-                          .residual = b->residual,
+                          .residual = residual,
                           .low = conv->low,
                           .high = conv->high,
-                          .target = b->target};
+                          .target = target};
     b->run->kernels->depthwise(&d, b->rows);
+}
+
+static void run_program(const struct block *b, const struct program *program, uint32_t width,
+                        float *target, bool own)
+{
+    struct program_call call = {.run = b->run,
+                                .step = b->step,
+                                .program = program,
+                                .width = width,
+                                .first = b->first,
+                                .rows = b->rows,
+                                .target = target,
+                                .own = own ? target : NULL,
+                                .scratch = b->scratch.program};
+    if (program->length)
+        program_run(&call);
+}
+
+/* The rows that the prologue makes, in the scratch matrix. */
+static void run_prologue(const struct block *b)
+{
+    const struct conv *conv = &b->step->conv;
+    const struct conv *first = conv->before->depthwise;
+    if (first)
+        depthwise(b, first, NULL, b->scratch.matrix);
+    run_program(b, &conv->before->program, conv->in_channels, b->scratch.matrix, first != NULL);
 }
 
 static void multiply_block(const struct block *b)
 {
     const struct conv *conv = &b->step->conv;
     uint32_t in = b->step->inputs[0];
+    if (conv->before) {
+        run_prologue(b);
+        multiply_rows(b, b->scratch.matrix, conv->in_channels);
+        return;
+    }
     if (is_direct(b->run, b->step)) {
         const float *rows = b->run->states[in].rows + (size_t)b->first * conv->in_channels;
         multiply_rows(b, rows, conv->in_channels);
@@ -211,13 +251,14 @@ static void multiply_block(const struct block *b)
             conv->in_channels);
         return;
     }
+    if (conv->depthwise) {
+        depthwise(b, conv, b->residual, b->target);
+        return;
+    }
     struct windows windows;
-    run_windows(b->run, b->step, &conv->window, b->first, b->rows, conv->window.kernel_width,
-                b->scratch.origin, b->scratch.offset, &windows);
+    find_windows(b, &windows);
     windows.border = conv->border;
-    if (conv->depthwise)
-        depthwise(b, &windows);
-    else if (is_gathered(conv))
+    if (is_gathered(conv))
         multiply_gathered(b, &windows);
     else
         multiply_windows(b, &windows);
@@ -237,8 +278,7 @@ static void conv_block(struct run *run, const struct step *step, uint32_t index,
                                    b.first, b.rows, b.scratch.residual);
     }
     multiply_block(&b);
-    if (step->program.length)
-        program_run(run, step, b.first, b.rows, b.target, b.target, b.scratch.program);
+    run_program(&b, &step->program, conv->out_channels, b.target, true);
 }
 
 /* What the blocks share must be there before they run in parallel. */
@@ -250,7 +290,7 @@ static void prepare(struct run *run, const struct step *step)
             !run_same_rows(run, step->inputs[i], step->output))
             run_site_map(run, step->inputs[i]);
     if (run->states[in].demand && !step->conv.pointwise && !is_direct(run, step)) {
-        run_pad_map(run, step->conv.window.map);
+        run_pad_map(run, conv_outer_window(&step->conv)->map);
         run_neighbour_pad(run, in);
     }
 }
@@ -260,14 +300,19 @@ static void conv_execute(struct run *run, const struct step *step)
     const struct conv *conv = &step->conv;
     uint64_t rows = run->states[step->output].n_rows, most = block_rows(conv);
     uint64_t taps = window_taps(&conv->window);
+    const struct conv *first = conv->before ? conv->before->depthwise : NULL;
     prepare(run, step);
     struct run_task task = {run, step, conv_block};
     run_blocks(&task, (uint32_t)((rows + most - 1) / most));
     run->kernel = conv->depthwise     ? "depthwise"
                   : is_gathered(conv) ? "gathered product"
+                  : first             ? "depthwise and product"
                                       : "product";
     uint64_t in_group = conv->in_channels / conv->groups;
-    run->stats.macs_needed += run->states[step->output].needed * taps * in_group * conv->out_channels;
+    uint64_t before = first ? window_taps(&first->window) * (uint64_t)first->out_channels : 0;
+    uint64_t needed = run->states[step->output].needed;
+    run->stats.macs_needed += needed * (before + taps * in_group * conv->out_channels);
+    run->stats.macs_done += rows * before;
     run->stats.macs_done +=
         rows * taps * conv->out_channels * (conv->depthwise ? 1 : conv->block_in);
 }
@@ -277,16 +322,20 @@ static void conv_clear(struct step *step)
     free(step->conv.weights);
     free(step->conv.bias);
     free(step->conv.border);
+    prologue_free(step->conv.before);
 }
 
 static struct window *conv_window(struct step *step)
 {
-    return step->conv.pointwise ? NULL : &step->conv.window;
+    struct prologue *before = step->conv.before;
+    struct window *window =
+        before && before->depthwise ? &before->depthwise->window : &step->conv.window;
+    return step->conv.pointwise ? NULL : window;
 }
 
 static uint32_t conv_rounds(const struct step *step)
 {
-    return step->conv.window.kernel_width;
+    return conv_outer_window(&step->conv)->kernel_width;
 }
 
 const struct step_kind step_conv = {

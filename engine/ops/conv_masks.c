@@ -18,7 +18,7 @@ void conv_visible(struct run *run, const struct step *step, uint32_t sample)
         memcpy(out, value_visible(run, in, sample),
                value_words(&run->graph->values[step->output]) * sizeof *out);
     else
-        sites_any(&step->conv.window, value_visible(run, in, sample), out);
+        sites_any(conv_outer_window(&step->conv), value_visible(run, in, sample), out);
     visible_intersection(run, step, 1, sample);
 }
 
@@ -27,7 +27,7 @@ void conv_visible(struct run *run, const struct step *step, uint32_t sample)
  * took. */
 static uint32_t reach_missing(struct run *run, const struct step *step, uint32_t sample)
 {
-    uint32_t in = step->inputs[0], rounds = step->conv.window.kernel_width, r = 0;
+    uint32_t in = step->inputs[0], rounds = conv_outer_window(&step->conv)->kernel_width, r = 0;
     const struct value *value = &run->graph->values[in];
     size_t n = value_words(value);
     uint64_t *missing = run->planes[0], *reached = run->planes[1], *fresh = run->rounds;
@@ -71,7 +71,7 @@ void conv_demand(struct run *run, const struct step *step, uint32_t sample)
     uint64_t *cover = run->planes[0];
     const uint64_t *visible = value_visible(run, in, sample);
     memset(cover, 0, n * sizeof *cover);
-    sites_cover(&step->conv.window, value_demand(run, step->output, sample), cover);
+    sites_cover(conv_outer_window(&step->conv), value_demand(run, step->output, sample), cover);
     sites_or_and(value_demand(run, in, sample), cover, visible, n);
     sites_without(cover, visible, n);
     if (sites_any_set(cover, n))
@@ -91,6 +91,7 @@ void conv_identify(struct run *run, const struct step *step, uint32_t sample)
         identity_join(run, step, 0);
         return;
     }
-    identity_of_windows(run, step, &step->conv.window, step->conv.window.kernel_width, sample);
+    const struct window *window = conv_outer_window(&step->conv);
+    identity_of_windows(run, step, window, window->kernel_width, sample);
     identity_join(run, step, 1);
 }

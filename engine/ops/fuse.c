@@ -10,9 +10,9 @@
 
 #include "base/memory.h"
 #include "graph/graph.h"
-#include "ops/ops.h"
+#include "ops/fuse_parts.h"
 
-static uint32_t *use_counts(const struct graph *graph)
+uint32_t *fuse_use_counts(const struct graph *graph)
 {
     uint32_t *uses = array_zalloc(graph->n_values, sizeof *uses);
     if (!uses)
@@ -37,7 +37,7 @@ static struct step *producer(struct graph *graph, uint32_t value)
     return index == GRAPH_NO_VALUE ? NULL : &graph->steps[index];
 }
 
-static void drop_input(struct step *step, uint32_t index)
+void fuse_drop_input(struct step *step, uint32_t index)
 {
     for (uint32_t i = 0; i < step->program.length; i++)
         for (int side = 0; side < 2; side++) {
@@ -72,7 +72,7 @@ static enum lm_status absorb_pointwise(struct step *step, uint32_t k, struct ste
     for (uint32_t i = 0; i < first->n_inputs; i++)
         uses[first->inputs[i]] -= renumber[i] < before;
     uses[step->inputs[k]] = 0;
-    drop_input(step, k);
+    fuse_drop_input(step, k);
     first->dead = true;
     return LM_OK;
 }
@@ -236,9 +236,15 @@ static void compact(struct graph *graph)
     graph->n_steps = kept;
 }
 
+static bool allocate_slots(struct step *step)
+{
+    struct prologue *before = step->kind == &step_conv ? step->conv.before : NULL;
+    return program_allocate(&step->program) && (!before || program_allocate(&before->program));
+}
+
 enum lm_status graph_fuse(struct graph *graph, struct lm_error *error)
 {
-    uint32_t *uses = use_counts(graph);
+    uint32_t *uses = fuse_use_counts(graph);
     if (!uses)
         return lm_fail(error, LM_NOMEM, "out of memory for fusion");
     drop_unused(graph, uses);
@@ -246,7 +252,7 @@ enum lm_status graph_fuse(struct graph *graph, struct lm_error *error)
     for (size_t i = 0; i < graph->n_steps; i++)
         program_join_idioms(&graph->steps[i].program);
     free(uses);
-    uses = status == LM_OK ? use_counts(graph) : NULL;
+    uses = status == LM_OK ? fuse_use_counts(graph) : NULL;
     if (!uses)
         return lm_fail(error, LM_NOMEM, "out of memory for fusion");
     bool fused = fuse_into_convs(graph, uses);
@@ -254,8 +260,11 @@ enum lm_status graph_fuse(struct graph *graph, struct lm_error *error)
     if (!fused)
         return lm_fail(error, LM_NOMEM, "out of memory for fusion");
     compact(graph);
+    if (!fuse_prologues(graph))
+        return lm_fail(error, LM_NOMEM, "out of memory for fusion");
+    compact(graph);
     for (size_t i = 0; i < graph->n_steps; i++)
-        if (!program_allocate(&graph->steps[i].program))
+        if (!allocate_slots(&graph->steps[i]))
             return lm_fail(error, LM_LIMIT, "%s: more than %d intermediate results at once",
                            graph->steps[i].name, PROGRAM_MAX_SLOTS);
     return LM_OK;

@@ -312,9 +312,9 @@ static bool all_finite(const float *numbers, size_t n)
 }
 
 /* A Relu would turn NaN into 0, and the answer would look sound. */
-static enum lm_status check_finite(const struct step *step, struct lm_error *error)
+static enum lm_status check_finite(const struct step *step, const struct conv *conv,
+                                   struct lm_error *error)
 {
-    const struct conv *conv = &step->conv;
     char name[ONNX_QUOTE];
     bool weights = all_finite(conv->weights, matrix_count(conv));
     if (weights && all_finite(conv->bias, conv->out_channels))
@@ -332,7 +332,9 @@ enum lm_status graph_pack(struct graph *graph, const struct kernels *kernels,
         struct step *step = &graph->steps[i];
         if (step->kind != &step_conv)
             continue;
-        status = check_finite(step, error);
+        status = check_finite(step, &step->conv, error);
+        if (status == LM_OK && step->conv.before && step->conv.before->depthwise)
+            status = check_finite(step, step->conv.before->depthwise, error);
         if (status == LM_OK && !step->conv.depthwise)
             status = pack(graph, &step->conv, kernels, error);
     }

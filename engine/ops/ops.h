@@ -148,12 +148,21 @@ void demand_same_sites(struct run *run, const struct step *step, uint32_t first_
 void visible_intersection(struct run *run, const struct step *step, uint32_t first_input,
                           uint32_t sample);
 
-/* Runs a step's program over rows first..first+rows-1 of its output, result in `target` (those
- * rows); own: what INPUT 0 of a conv's program means (may be `target`), NULL for pointwise steps.
- * scratch: program_scratch(step) bytes. */
-void program_run(struct run *run, const struct step *step, uint32_t first, uint32_t rows,
-                 float *target, const float *own, uint8_t *scratch);
-size_t program_scratch(const struct graph *graph, const struct step *step);
+/* One run of a program over rows first..first+rows-1 of a step's output: the step's own program, or
+ * its prologue's.  target: those rows, width floats each; own: what INPUT 0 means if it is the rows
+ * of a conv (may be target), else NULL.  scratch: program_scratch bytes. */
+struct program_call {
+    struct run *run;
+    const struct step *step;
+    const struct program *program;
+    uint32_t width, first, rows;
+    float *target;
+    const float *own;
+    uint8_t *scratch;
+};
+void program_run(const struct program_call *call);
+size_t program_scratch(const struct graph *graph, const struct step *step,
+                       const struct program *program);
 
 /* Rows first..first+rows-1 of `out`'s sites, from input value `in`: a pointer to its rows if they
  * are the same, else a copy in buffer (zeros where it has none). */

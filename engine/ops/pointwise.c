@@ -29,9 +29,16 @@ static void pointwise_block(struct run *run, const struct step *step, uint32_t b
     const struct value_state *out = &run->states[step->output];
     uint32_t first = block * BLOCK_ROWS;
     uint32_t rows = out->n_rows - first < BLOCK_ROWS ? out->n_rows - first : BLOCK_ROWS;
-    program_run(run, step, first, rows,
-                out->rows + (size_t)first * run->graph->values[step->output].channels, NULL,
-                scratch);
+    uint32_t width = run->graph->values[step->output].channels;
+    struct program_call call = {.run = run,
+                                .step = step,
+                                .program = &step->program,
+                                .width = width,
+                                .first = first,
+                                .rows = rows,
+                                .target = out->rows + (size_t)first * width,
+                                .scratch = scratch};
+    program_run(&call);
 }
 
 static void pointwise_execute(struct run *run, const struct step *step)
@@ -50,6 +57,11 @@ static void pointwise_identify(struct run *run, const struct step *step, uint32_
     identity_join(run, step, 0);
 }
 
+static size_t pointwise_scratch(const struct graph *graph, const struct step *step)
+{
+    return program_scratch(graph, step, &step->program);
+}
+
 const struct step_kind step_pointwise = {
     .name = "pointwise",
     .visible = pointwise_visible,
@@ -57,5 +69,5 @@ const struct step_kind step_pointwise = {
     .identify = pointwise_identify,
     .execute = pointwise_execute,
     .reads_masked = pointwise_reads_masked,
-    .scratch = program_scratch,
+    .scratch = pointwise_scratch,
 };

@@ -15,6 +15,8 @@ struct source {
 struct chunk {
     struct run *run;
     const struct step *step;
+    const struct program *program;
+    uint32_t width; /* floats of a row of the result */
     uint32_t first, rows, sample;
     const float *own;
     float *slots, *copies; /* width floats x chunk rows each */
@@ -23,11 +25,12 @@ struct chunk {
     const bool *same;
 };
 
-static uint32_t widest(const struct graph *graph, const struct step *step)
+static uint32_t widest(const struct graph *graph, const struct step *step,
+                       const struct program *program)
 {
     uint32_t width = graph->values[step->output].channels;
-    for (uint32_t i = 0; i < step->program.length; i++)
-        width = step->program.code[i].width > width ? step->program.code[i].width : width;
+    for (uint32_t i = 0; i < program->length; i++)
+        width = program->code[i].width > width ? program->code[i].width : width;
     for (uint32_t i = 0; i < step->n_inputs; i++) {
         uint32_t channels = graph->values[step->inputs[i]].channels;
         width = channels > width ? channels : width;
@@ -40,22 +43,27 @@ static uint32_t chunk_rows(uint32_t width)
     return width >= CHUNK_FLOATS ? 1 : CHUNK_FLOATS / width;
 }
 
-/* Operands that may have to be copied together: inputs and tables of sites. */
-static uint32_t copies_of(const struct step *step)
+static bool is_copied(const struct operand *operand)
+{
+    return operand->kind == OPERAND_SITES || operand->kind == OPERAND_JOINED;
+}
+
+/* Operands that may have to be copied together: inputs, tables of sites and joined rows. */
+static uint32_t copies_of(const struct step *step, const struct program *program)
 {
     uint32_t n = step->n_inputs;
-    for (uint32_t i = 0; i < step->program.length; i++)
-        n += (uint32_t)(step->program.code[i].a.kind == OPERAND_SITES) +
-             (uint32_t)(step->program.code[i].b.kind == OPERAND_SITES);
+    for (uint32_t i = 0; i < program->length; i++)
+        n += (uint32_t)is_copied(&program->code[i].a) + (uint32_t)is_copied(&program->code[i].b);
     return n;
 }
 
-size_t program_scratch(const struct graph *graph, const struct step *step)
+size_t program_scratch(const struct graph *graph, const struct step *step,
+                       const struct program *program)
 {
-    if (!step->program.length)
+    if (!program->length)
         return 0;
-    uint32_t width = widest(graph, step);
-    return ((size_t)PROGRAM_MAX_SLOTS + copies_of(step)) * chunk_rows(width) * width *
+    uint32_t width = widest(graph, step, program);
+    return ((size_t)PROGRAM_MAX_SLOTS + copies_of(step, program)) * chunk_rows(width) * width *
            sizeof(float);
 }
 
@@ -88,10 +96,8 @@ static struct source input_source(struct chunk *c, uint32_t index)
     uint32_t in = c->step->inputs[index], out = c->step->output;
     const struct value *value = &c->run->graph->values[in];
     uint32_t width = value->channels;
-    if (c->own && index == 0) {
-        width = c->run->graph->values[out].channels;
-        return (struct source){c->own, width, width};
-    }
+    if (c->own && index == 0)
+        return (struct source){c->own, c->width, c->width};
     if (!value->spatial && c->run->graph->values[out].spatial)
         return (struct source){c->run->states[in].rows + (size_t)c->sample * width, 0, width};
     float *buffer = c->copies + c->buffer * index;
@@ -112,9 +118,23 @@ static struct source site_source(struct chunk *c, const struct operand *operand)
     return (struct source){buffer, operand->width, operand->width};
 }
 
+static struct source joined_source(struct chunk *c, const struct operand *operand)
+{
+    const struct prologue *prologue = c->step->conv.before;
+    float *buffer = c->copies + c->buffer * c->copied++;
+    for (uint32_t i = 0; i < prologue->n_runs; i++) {
+        const struct channel_run *r = &prologue->runs[i];
+        struct source from = input_source(c, r->input);
+        for (uint32_t k = 0; k < c->rows; k++)
+            memcpy(buffer + (size_t)k * operand->width + r->target,
+                   from.data + k * from.row_step + r->source, r->count * sizeof *buffer);
+    }
+    return (struct source){buffer, operand->width, operand->width};
+}
+
 static struct source resolve(struct chunk *c, const struct operand *operand)
 {
-    const struct instruction *code = c->step->program.code;
+    const struct instruction *code = c->program->code;
     switch (operand->kind) {
     case OPERAND_TEMPORARY: {
         const struct instruction *made = &code[operand->index];
@@ -124,6 +144,7 @@ static struct source resolve(struct chunk *c, const struct operand *operand)
     case OPERAND_SCALAR: return (struct source){&operand->scalar, 0, 1};
     case OPERAND_CHANNELS: return (struct source){operand->data, 0, operand->width};
     case OPERAND_SITES: return site_source(c, operand);
+    case OPERAND_JOINED: return joined_source(c, operand);
     case OPERAND_NONE: break;
     }
     return (struct source){NULL, 0, 1};
@@ -158,7 +179,7 @@ static void execute(struct chunk *c, const struct instruction *code, float *targ
 
 static void run_chunk(struct chunk *c, float *target)
 {
-    const struct program *program = &c->step->program;
+    const struct program *program = c->program;
     c->copied = c->step->n_inputs;
     for (uint32_t i = 0; i < program->length; i++) {
         const struct instruction *code = &program->code[i];
@@ -167,28 +188,32 @@ static void run_chunk(struct chunk *c, float *target)
     }
 }
 
-void program_run(struct run *run, const struct step *step, uint32_t first, uint32_t rows,
-                 float *target, const float *own, uint8_t *scratch)
+void program_run(const struct program_call *call)
 {
-    uint32_t width = widest(run->graph, step), channels = run->graph->values[step->output].channels;
-    uint32_t most = chunk_rows(width), done = 0;
-    struct chunk c = {.run = run, .step = step, .buffer = (size_t)most * width};
-    c.slots = (float *)(void *)scratch;
+    struct run *run = call->run;
+    const struct step *step = call->step;
+    uint32_t width = widest(run->graph, step, call->program), most = chunk_rows(width), done = 0;
+    struct chunk c = {.run = run,
+                      .step = step,
+                      .program = call->program,
+                      .width = call->width,
+                      .buffer = (size_t)most * width};
+    c.slots = (float *)(void *)call->scratch;
     c.copies = c.slots + PROGRAM_MAX_SLOTS * c.buffer;
     bool same[STEP_MAX_INPUTS];
     for (uint32_t i = 0; i < step->n_inputs; i++)
         same[i] = run_same_rows(run, step->inputs[i], step->output);
     c.same = same;
-    while (done < rows) {
-        c.first = first + done;
-        c.rows = rows - done < most ? rows - done : most;
-        if (step->program.by_sample) {
+    while (done < call->rows) {
+        c.first = call->first + done;
+        c.rows = call->rows - done < most ? call->rows - done : most;
+        if (call->program->by_sample) {
             c.sample = run_sample_of(run, step->output, c.first);
             uint32_t end = run->states[step->output].first[c.sample + 1];
             c.rows = c.rows < end - c.first ? c.rows : end - c.first;
         }
-        c.own = own ? own + (size_t)done * channels : NULL;
-        run_chunk(&c, target + (size_t)done * channels);
+        c.own = call->own ? call->own + (size_t)done * call->width : NULL;
+        run_chunk(&c, call->target + (size_t)done * call->width);
         done += c.rows;
     }
 }
