@@ -347,7 +347,7 @@ static void test_profile(void **state)
     assert_int_equal(done, 2 * stats.macs_done);
     uint32_t second = strcmp(steps[1].kind, "recall") != 0 ? 1 : 2;
     assert_string_equal(steps[0].kernel, "gathered product");
-    assert_string_equal(steps[second].kernel, "depthwise");
+    assert_string_equal(steps[second].kernel, "depthwise and product");
     lm_session_profile(session, 0);
     run(session, NULL, logits);
     lm_session_profile_read(session, &profile, steps);
