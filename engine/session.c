@@ -79,7 +79,9 @@ static void carve_run(struct carver *c, const struct lm_model *model, uint32_t b
         c->overflow = true;
     float *arena = carve(c, floats, sizeof *arena);
     run->scratch = carve(c, threads, plan->scratch);
-    run->zeros = carve(c, plan->widest, sizeof *run->zeros);
+    run->hides = carve(c, batch, sizeof *run->hides);
+    run->shared = carve(c, batch, plan->shared);
+    run->zeros = carve(c, plan->widest + KERNELS_SLACK, sizeof *run->zeros);
     for (size_t i = 0; i < sizeof run->planes / sizeof *run->planes; i++)
         run->planes[i] = carve(c, plan->max_words, sizeof **run->planes);
     run->rounds = carve(c, plan->round_words, sizeof *run->rounds);
@@ -179,7 +181,7 @@ enum lm_status lm_session_create(const struct lm_model *model, uint32_t max_batc
     session->run.graph = &model->graph;
     session->run.plan = &model->plan;
     session->run.kernels = model->kernels;
-    memset(session->run.zeros, 0, model->plan.widest * sizeof(float));
+    memset(session->run.zeros, 0, (model->plan.widest + KERNELS_SLACK) * sizeof(float));
     fill_frames(&session->run, max_batch);
     *out = session;
     return LM_OK;
@@ -227,6 +229,7 @@ static void read_masks(struct run *run, const struct lm_mask *const *visible)
         sites_fill(input->height, input->width, sites);
         for (uint32_t y = 0; visible && visible[s] && y < input->height; y++)
             sites_and(sites + y * words, visible[s]->bits + y * visible[s]->words, words);
+        run->hides[s] = sites_count(sites, words * input->height) < value_sites(input);
     }
 }
 

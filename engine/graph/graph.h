@@ -90,6 +90,8 @@ struct step_kind {
                          bool masked);
     /* Bytes of scratch that a thread needs; NULL: none. */
     size_t (*scratch)(const struct graph *graph, const struct step *step);
+    /* Bytes a sample of scratch that the blocks of a step share; NULL: none. */
+    size_t (*shared)(const struct graph *graph, const struct step *step);
     /* The window on input 0; NULL if the kind or the step has none. */
     struct window *(*window)(struct step *step);
     /* Rounds of neighbour padding of input 0; NULL: none. */
@@ -118,7 +120,11 @@ struct conv {
     bool depthwise;
     uint32_t groups, in_channels, out_channels;
     uint32_t blocks, block_in, block_out;
-    size_t block_floats;   /* of one packed matrix; 0: not packed */
+    size_t block_floats; /* of one packed matrix; 0: not packed */
+    float *winograd;     /* packed weights of conv_winograd.c, at multiples of winograd_floats */
+    size_t winograd_floats;
+    uint32_t winograd_side; /* of its tiles */
+    bool remembered; /* recall steps come later: a masked sample's row is its window's alone */
     float *weights, *bias; /* bias: out_channels, and KERNELS_SLACK more */
     float *border;         /* row of a Pad's constant; NULL if the window has no border */
     uint32_t residual;     /* input index (>= 1), or GRAPH_NO_VALUE */

@@ -179,7 +179,9 @@ enum lm_status plan_make(struct graph *graph, struct plan *plan, struct lm_error
     for (size_t i = 0; i < graph->n_steps; i++) {
         const struct step *step = &graph->steps[i];
         size_t scratch = step->kind->scratch ? step->kind->scratch(graph, step) : 0;
+        size_t shared = step->kind->shared ? step->kind->shared(graph, step) : 0;
         plan->scratch = plan->scratch > scratch ? plan->scratch : scratch;
+        plan->shared = plan->shared > shared ? plan->shared : shared;
     }
     plan->table = 1;
     while (plan->table < 2 * graph->n_values)

@@ -38,6 +38,7 @@ struct plan {
     size_t table;       /* entries of the table of values by demand, a power of 2 */
     size_t widest;      /* floats of the widest row */
     size_t scratch;     /* bytes of scratch of one thread */
+    size_t shared;      /* bytes of scratch that the threads share, a sample */
 };
 
 /* Sets masked_rows of each value. */

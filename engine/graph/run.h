@@ -39,6 +39,7 @@ struct run {
     const struct kernels *kernels;
     uint32_t n;                         /* samples */
     const struct lm_mask *const *masks; /* of the samples; NULL, or a NULL entry: plain inference */
+    bool *hides; /* of each sample: its mask hides something */
     struct value_state *states;
     int32_t **maps;       /* of plan->maps: cells, sample after sample */
     bool *map_ready;      /* filled for this run */
@@ -48,8 +49,10 @@ struct run {
     uint32_t *known_rows; /* hash table of values by their demand, plan->table entries */
     uint32_t planned;     /* samples of the last plan */
     bool plain;           /* none of them had a mask */
-    float *zeros;         /* a row of zeros, plan->widest floats */
+    float *zeros;         /* a row of zeros, plan->widest floats and KERNELS_SLACK more */
     uint8_t *scratch;     /* of the threads, plan->scratch bytes each */
+    uint8_t *shared;      /* plan->shared bytes a sample */
+    uint32_t first_row, end_row; /* that the blocks of a conv are about */
     const struct lm_parallel *pool;
     struct lm_run_stats stats;
     const char *kernel; /* of the step that runs, for people; NULL: its kind says it all */

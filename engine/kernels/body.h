@@ -7,6 +7,7 @@
 #include "kernels/number.h"
 #include "kernels/pointwise.h"
 #include "kernels/product.h"
+#include "kernels/winograd.h"
 
 static const float *source_row(const struct windows *w, size_t r, uint32_t t)
 {
@@ -112,6 +113,8 @@ const struct kernels KERNELS_TABLE = {
     .interleave = interleave,
     .number = number,
     .neighbour_mean = neighbour_mean,
+    .winograd_input = winograd_input,
+    .winograd_output = winograd_output,
     .sum_rows = sum_rows,
     .pointwise = pointwise_apply,
     .row_op = row_op,

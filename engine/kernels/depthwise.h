@@ -74,9 +74,9 @@ __attribute__((always_inline)) static inline void depthwise_tile(
 }
 
 /* Channels first..last-1 of `sites` windows of a run. */
-__attribute__((always_inline)) static inline void
-depthwise_sites(const struct depthwise *d, const struct run_cells *cells, uint32_t site, size_t row,
-                uint32_t first, uint32_t last, const int kernel, const int step, const int sites)
+__attribute__((always_inline)) static inline void depthwise_sites(
+    const struct depthwise *d, const struct run_cells *cells, uint32_t site, size_t row,
+    uint32_t first, uint32_t last, const int kernel, const int step, const int sites)
 {
     uint32_t c = first, cell = site * (uint32_t)step;
     for (; c + 2 * LANES <= last; c += 2 * LANES)
@@ -89,9 +89,10 @@ depthwise_sites(const struct depthwise *d, const struct run_cells *cells, uint32
 
 /* Few channels at a time, so that their weights stay in the L1 cache, but as many as possible, so
  * that cells are read in the order in which they stand. */
-__attribute__((always_inline)) static inline void
-depthwise_run(const struct depthwise *d, const struct run_cells *cells, size_t row, uint32_t n,
-              const int kernel, const int step)
+__attribute__((always_inline)) static inline void depthwise_run(const struct depthwise *d,
+                                                                const struct run_cells *cells,
+                                                                size_t row, uint32_t n,
+                                                                const int kernel, const int step)
 {
     const uint32_t most = WEIGHT_FLOATS / (uint32_t)(kernel * kernel) / LANES * LANES;
     for (uint32_t first = 0; first < d->channels;) {

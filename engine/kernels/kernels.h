@@ -108,6 +108,19 @@ struct product {
 
 enum { KERNELS_SLACK = 64 };
 
+/* Winograd's F(side x side, 3x3), side 2 or 4: a tile has at most that many outputs, and its
+ * windows see so many cells, which become as many numbers. */
+enum { WINOGRAD_OUTPUTS = 16, WINOGRAD_CELLS = 36 };
+
+/* Where the outputs of a tile go.  target[i][c] = min(max(sum + bias[c] + residual[i][c], low),
+ * high); target[i] NULL: nobody needs it; residual[i] NULL: none. */
+struct winograd_tile {
+    float *target[WINOGRAD_OUTPUTS];
+    const float *residual[WINOGRAD_OUTPUTS];
+    const float *bias; /* channels floats, and KERNELS_SLACK more that may be anything */
+    float low, high;
+};
+
 struct kernels {
     const char *name;
     uint32_t lanes; /* floats of a vector */
@@ -141,6 +154,15 @@ struct kernels {
     void (*neighbour_mean)(float *target, const float *source, const int32_t *index,
                            const uint8_t *count, size_t rows, uint32_t channels, float epsilon);
 
+    /* The numbers i of a tile, each a row of `channels` floats at target + i * step (rounded up to
+     * whole vectors), from its cells (row-major, pointers to rows). */
+    void (*winograd_input)(uint32_t side, float *target, size_t step, const float *const *source,
+                           uint32_t channels);
+
+    /* The tile's outputs from the sums of its products, at source + i * step (whole vectors). */
+    void (*winograd_output)(uint32_t side, const struct winograd_tile *tile, const float *source,
+                            size_t step, uint32_t channels);
+
     /* sum[c] += rows of source, in double. */
     void (*sum_rows)(double *sum, const float *source, size_t rows, uint32_t channels);
 
@@ -159,6 +181,11 @@ struct kernels {
 size_t kernels_packed_floats(const struct kernels *kernels, size_t depth, uint32_t columns);
 void kernels_pack(const struct kernels *kernels, const float *matrix, size_t depth,
                   uint32_t columns, float *packed);
+
+/* The weights of F(side x side, 3x3): out[i] for i < count = number `index` of the filter whose
+ * nine weights are at weights + i, `stride` floats apart. */
+void kernels_winograd_weights(uint32_t side, const float *weights, size_t stride, uint32_t index,
+                              size_t count, float *out);
 
 /* The table for this machine; the portable one if `portable`. */
 const struct kernels *kernels_choose(bool portable);

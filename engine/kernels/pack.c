@@ -1,5 +1,6 @@
 /* Packing of weights in the order in which the products read them. */
 #include "kernels/kernels.h"
+#include "kernels/winograd_points.h"
 
 static uint32_t panel_width(const struct kernels *kernels, uint32_t left)
 {
@@ -24,5 +25,35 @@ void kernels_pack(const struct kernels *kernels, const float *matrix, size_t dep
             for (uint32_t c = first; c < first + width; c++)
                 *packed++ = c < columns ? matrix[k * columns + c] : 0.0f;
         first += width;
+    }
+}
+
+/* Row `index` of G: the filter's polynomial at point `index`, divided by the product of the point's
+ * distances from the other points; the last point is infinity. */
+static void filter_row(uint32_t side, uint32_t index, double row[3])
+{
+    const double a = (double)WINOGRAD_A, b = (double)WINOGRAD_B;
+    const double points[2][5] = {{0, 1, -1}, {0, a, -a, b, -b}}, *point = points[side == 4];
+    double scale = 1, x = index <= side ? point[index] : 0;
+    for (uint32_t i = 0; i <= side && index <= side; i++)
+        scale *= i == index ? 1 : x - point[i];
+    row[0] = index <= side ? 1 / scale : 0;
+    row[1] = x / scale;
+    row[2] = index <= side ? x * x / scale : 1;
+}
+
+void kernels_winograd_weights(uint32_t side, const float *weights, size_t stride, uint32_t index,
+                              size_t count, float *out)
+{
+    double down[3], across[3], factor[9];
+    filter_row(side, index / (side + 2), down);
+    filter_row(side, index % (side + 2), across);
+    for (uint32_t t = 0; t < 9; t++)
+        factor[t] = down[t / 3] * across[t % 3];
+    for (size_t i = 0; i < count; i++) {
+        double sum = 0;
+        for (uint32_t t = 0; t < 9; t++)
+            sum += factor[t] * (double)weights[t * stride + i];
+        out[i] = (float)sum;
     }
 }

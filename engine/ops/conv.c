@@ -76,7 +76,14 @@ static size_t conv_scratch(const struct graph *graph, const struct step *step)
     const struct prologue *before = step->conv.before;
     size_t after = program_scratch(graph, step, &step->program);
     size_t first = before ? program_scratch(graph, step, &before->program) : 0;
-    return lay_out(step, nowhere, &unused) + round_up(first > after ? first : after);
+    size_t bytes = lay_out(step, nowhere, &unused) + round_up(first > after ? first : after);
+    size_t tiles = step->conv.winograd ? conv_winograd_scratch(step) : 0;
+    return bytes > tiles ? bytes : tiles;
+}
+
+static size_t conv_shared(const struct graph *graph, const struct step *step)
+{
+    return step->conv.winograd ? conv_winograd_shared(graph, step) : 0;
 }
 
 /* The rows of the input are the rows that the product needs. */
@@ -268,9 +275,10 @@ static void conv_block(struct run *run, const struct step *step, uint32_t index,
 {
     const struct conv *conv = &step->conv;
     const struct value_state *out = &run->states[step->output];
-    struct block b = {.run = run, .step = step, .first = index * block_rows(conv)};
+    struct block b = {.run = run, .step = step};
+    b.first = run->first_row + index * block_rows(conv);
+    b.rows = run->end_row - b.first < block_rows(conv) ? run->end_row - b.first : block_rows(conv);
     lay_out(step, base, &b.scratch);
-    b.rows = out->n_rows - b.first < block_rows(conv) ? out->n_rows - b.first : block_rows(conv);
     b.target = out->rows + (size_t)b.first * conv->out_channels;
     if (conv->residual != GRAPH_NO_VALUE) {
         uint32_t in = step->inputs[conv->residual];
@@ -279,6 +287,17 @@ static void conv_block(struct run *run, const struct step *step, uint32_t index,
     }
     multiply_block(&b);
     run_program(&b, &step->program, conv->out_channels, b.target, true);
+}
+
+/* The program of rows that are there already. */
+static void program_block(struct run *run, const struct step *step, uint32_t index, uint8_t *base)
+{
+    uint32_t most = block_rows(&step->conv), first = run->first_row + index * most;
+    uint32_t rows = run->end_row - first, width = step->conv.out_channels;
+    struct block b = {.run = run, .step = step, .first = first, .rows = rows < most ? rows : most};
+    lay_out(step, base, &b.scratch);
+    run_program(&b, &step->program, width, run->states[step->output].rows + (size_t)first * width,
+                true);
 }
 
 /* What the blocks share must be there before they run in parallel. */
@@ -295,30 +314,77 @@ static void prepare(struct run *run, const struct step *step)
     }
 }
 
+/* Multiplications for a row of the output. */
+static uint64_t products_of(const struct conv *conv)
+{
+    uint64_t taps = window_taps(&conv->window);
+    return taps * conv->out_channels * (conv->depthwise ? 1 : conv->block_in);
+}
+
+/* Calls task for blocks of rows first..end-1. */
+static void run_rows(struct run_task *task, uint32_t first, uint32_t end)
+{
+    uint32_t most = block_rows(&task->step->conv);
+    task->run->first_row = first;
+    task->run->end_row = end;
+    run_blocks(task, (end - first + most - 1) / most);
+}
+
+/* Samples first..end-1; returns how many products that took. */
+static uint64_t run_samples(struct run *run, const struct step *step, uint32_t first, uint32_t end)
+{
+    const uint32_t *row = run->states[step->output].first;
+    struct run_task program = {run, step, program_block}, rows = {run, step, conv_block};
+    if (!conv_is_tiled(run, step, first)) {
+        run_rows(&rows, row[first], row[end]);
+        return (row[end] - row[first]) * products_of(&step->conv);
+    }
+    uint64_t products = conv_winograd_run(run, step, first, end);
+    if (step->program.length)
+        run_rows(&program, row[first], row[end]);
+    return products;
+}
+
+static uint64_t run_tiled(struct run *run, const struct step *step)
+{
+    uint64_t products = 0;
+    for (uint32_t first = 0, end; first < run->n; first = end) {
+        bool tiled = conv_is_tiled(run, step, first);
+        end = first + 1;
+        while (end < run->n && conv_is_tiled(run, step, end) == tiled)
+            end++;
+        products += run_samples(run, step, first, end);
+    }
+    return products;
+}
+
 static void conv_execute(struct run *run, const struct step *step)
 {
     const struct conv *conv = &step->conv;
-    uint64_t rows = run->states[step->output].n_rows, most = block_rows(conv);
-    uint64_t taps = window_taps(&conv->window);
     const struct conv *first = conv->before ? conv->before->depthwise : NULL;
-    prepare(run, step);
-    struct run_task task = {run, step, conv_block};
-    run_blocks(&task, (uint32_t)((rows + most - 1) / most));
-    run->kernel = conv->depthwise     ? "depthwise"
-                  : is_gathered(conv) ? "gathered product"
-                  : first             ? "depthwise and product"
-                                      : "product";
-    uint64_t in_group = conv->in_channels / conv->groups;
     uint64_t before = first ? window_taps(&first->window) * (uint64_t)first->out_channels : 0;
-    uint64_t needed = run->states[step->output].needed;
-    run->stats.macs_needed += needed * (before + taps * in_group * conv->out_channels);
-    run->stats.macs_done += rows * before;
-    run->stats.macs_done +=
-        rows * taps * conv->out_channels * (conv->depthwise ? 1 : conv->block_in);
+    uint32_t rows = run->states[step->output].n_rows;
+    struct run_task task = {run, step, conv_block};
+    prepare(run, step);
+    if (conv->winograd) {
+        run->stats.macs_done += run_tiled(run, step);
+    } else {
+        run_rows(&task, 0, rows);
+        run->stats.macs_done += rows * (before + products_of(conv));
+    }
+    run->kernel = conv->winograd && conv_is_tiled(run, step, 0) ? conv_winograd_name(conv)
+                  : conv->depthwise                             ? "depthwise"
+                  : is_gathered(conv)                           ? "gathered product"
+                  : first                                       ? "depthwise and product"
+                                                                : "product";
+    uint64_t taps = window_taps(&conv->window), in_group = conv->in_channels / conv->groups;
+    run->stats.macs_needed +=
+        run->states[step->output].needed * (before + taps * in_group * conv->out_channels);
 }
 
 static void conv_clear(struct step *step)
 {
+    free(step->conv.winograd);
     free(step->conv.weights);
     free(step->conv.bias);
     free(step->conv.border);
@@ -346,6 +412,7 @@ const struct step_kind step_conv = {
     .execute = conv_execute,
     .reads_masked = conv_reads_masked,
     .scratch = conv_scratch,
+    .shared = conv_shared,
     .window = conv_window,
     .rounds = conv_rounds,
     .clear = conv_clear,

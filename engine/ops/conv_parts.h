@@ -27,4 +27,30 @@ static inline bool window_is_single(const struct window *w)
            !w->pad_left;
 }
 
+/* ---- conv_winograd.c: 3x3 convolutions over tiles of outputs */
+
+/* Whether the weights are to be packed for it. */
+bool conv_has_winograd(const struct graph *graph, const struct step *step);
+
+/* Whether a sample's rows are computed in tiles.  Of a sample with hidden pixels, before a recall
+ * step, they are not: which of its rows are demanded depends on what is remembered, and a row that
+ * will be must not depend on that. */
+static inline bool conv_is_tiled(const struct run *run, const struct step *step, uint32_t sample)
+{
+    return step->conv.winograd && !(step->conv.remembered && run->hides[sample]);
+}
+
+const char *conv_winograd_name(const struct conv *conv);
+
+/* Makes conv->winograd from the weights, which are not packed yet. */
+enum lm_status conv_winograd_pack(struct graph *graph, struct conv *conv,
+                                  const struct kernels *kernels, struct lm_error *error);
+
+size_t conv_winograd_scratch(const struct step *step);
+size_t conv_winograd_shared(const struct graph *graph, const struct step *step);
+
+/* All rows of samples first..end-1, but for the step's program; returns how many products that
+ * took. */
+uint64_t conv_winograd_run(struct run *run, const struct step *step, uint32_t first, uint32_t end);
+
 #endif

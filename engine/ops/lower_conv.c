@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ops/conv_parts.h"
 #include "ops/lower_window.h"
-#include "ops/ops.h"
 
 /* Columns of a product below which merging groups pays although it multiplies zeros. */
 enum { MIN_COLUMNS = 16 };
@@ -324,6 +324,21 @@ static enum lm_status check_finite(const struct step *step, const struct conv *c
                    onnx_quote(step->name, name), weights ? "biases" : "weights");
 }
 
+/* All rows are computed in tiles. */
+static void drop_weights(struct graph *graph, struct conv *conv)
+{
+    graph_drop_floats(graph, conv->weights, matrix_count(conv));
+    conv->weights = NULL;
+}
+
+static size_t last_recall(const struct graph *graph)
+{
+    size_t last = graph->n_steps;
+    while (last > 0 && !graph->steps[last - 1].kind->recalls)
+        last--;
+    return last;
+}
+
 enum lm_status graph_pack(struct graph *graph, const struct kernels *kernels,
                           struct lm_error *error)
 {
@@ -335,7 +350,12 @@ enum lm_status graph_pack(struct graph *graph, const struct kernels *kernels,
         status = check_finite(step, &step->conv, error);
         if (status == LM_OK && step->conv.before && step->conv.before->depthwise)
             status = check_finite(step, step->conv.before->depthwise, error);
-        if (status == LM_OK && !step->conv.depthwise)
+        step->conv.remembered = i < last_recall(graph);
+        if (status == LM_OK && conv_has_winograd(graph, step))
+            status = conv_winograd_pack(graph, &step->conv, kernels, error);
+        if (status == LM_OK && step->conv.winograd && !step->conv.remembered)
+            drop_weights(graph, &step->conv);
+        else if (status == LM_OK && !step->conv.depthwise)
             status = pack(graph, &step->conv, kernels, error);
     }
     return status;

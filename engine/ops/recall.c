@@ -4,7 +4,7 @@
 #include "base/memory.h"
 #include "graph/identity.h"
 #include "graph/sites.h"
-#include "ops/ops.h"
+#include "ops/conv_parts.h"
 
 static void recall_visible(struct run *run, const struct step *step, uint32_t sample)
 {
@@ -19,7 +19,7 @@ static void recall_demand(struct run *run, const struct step *step, uint32_t sam
            value_words(&run->graph->values[step->output]) * sizeof *demand);
     if (!run->memo)
         return;
-    if (run_is_masked(run, sample))
+    if (run->hides[sample])
         memo_look_up(run->memo, step->recall.cut, sample, demand);
     else
         memo_look_away(run->memo, step->recall.cut, sample);
@@ -146,6 +146,43 @@ static void find_places(struct graph *graph, struct reach *reaches, uint32_t *la
     }
 }
 
+/* Products of a step for one picture; *tiled: those of them that Winograd's tiles would take. */
+static double products_of(const struct graph *graph, const struct step *step, double *tiled)
+{
+    const struct conv *conv = &step->conv;
+    *tiled = 0;
+    if (step->kind != &step_conv)
+        return 0;
+    double sites = (double)value_sites(&graph->values[step->output]);
+    double products =
+        sites * window_taps(&conv->window) * conv->in_channels / conv->groups * conv->out_channels;
+    *tiled = conv_has_winograd(graph, step) ? products : 0;
+    return products;
+}
+
+/* Layers before a recall step are not computed in tiles under a mask (ops/conv_parts.h).  Of every
+ * product there, memoisation saves about a third, and tiles would save a half of theirs: the recall
+ * steps behind which the balance is best stay, with those before them. */
+static void weigh_places(const struct graph *graph, struct places *places)
+{
+    double balance = 0, best = 0;
+    uint32_t step = 0, kept = 0;
+    for (uint32_t c = 0; c < MEMO_MAX_CUTS; c++) {
+        if (places->value[c] == GRAPH_NO_VALUE)
+            continue;
+        for (; step <= graph->values[places->value[c]].producer; step++) {
+            double tiled, all = products_of(graph, &graph->steps[step], &tiled);
+            balance += all / 3 - tiled / 2;
+        }
+        if (balance > best) {
+            best = balance;
+            kept = c + 1;
+        }
+    }
+    for (uint32_t c = kept; c < MEMO_MAX_CUTS; c++)
+        places->value[c] = GRAPH_NO_VALUE;
+}
+
 /* Puts the last step, which reads `value`, behind the step that makes it. */
 static void move_behind(struct graph *graph, uint32_t value)
 {
@@ -191,6 +228,7 @@ enum lm_status graph_place_recalls(struct graph *graph, struct lm_error *error)
                             : lm_fail(error, LM_NOMEM, "out of memory for the network's layers");
     if (status == LM_OK) {
         find_places(graph, reaches, last_use, &places);
+        weigh_places(graph, &places);
         status = add_recalls(graph, &places, error);
     }
     free(reaches);
