@@ -201,10 +201,16 @@ static enum lm_status load(const char *path, const struct lm_model_options *opti
 {
     struct onnx_model onnx = {0};
     struct lm_error found = {0};
+    if (options && options->precision > LM_PRECISION_BFLOAT16)
+        return lm_fail(error, LM_INVALID, "precision %d: there are %d (float32) and %d (bfloat16)",
+                       (int)options->precision, LM_PRECISION_FLOAT32, LM_PRECISION_BFLOAT16);
     struct lm_model *model = array_zalloc(1, sizeof *model);
     if (!model)
         return lm_fail(error, LM_NOMEM, "out of memory for a model");
-    model->kernels = kernels_choose(options && options->portable);
+    model->graph.precision = options ? options->precision : LM_PRECISION_FLOAT32;
+    model->kernels = kernels_choose(options && options->portable,
+                                    model->graph.precision == LM_PRECISION_BFLOAT16);
+    model->graph.kernels = model->kernels;
     model->graph.limits = fill_limits(options);
     model->graph.policy = options ? options->policy : (struct lm_policy){0};
     enum lm_status status = onnx_read(path, &model->graph.limits, &onnx, error);

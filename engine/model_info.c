@@ -48,7 +48,9 @@ void lm_model_info(const struct lm_model *model, struct lm_model_info *out)
                                   .layers = (uint32_t)graph->n_steps,
                                   .opset = graph->opset,
                                   .weight_bytes = graph->bytes,
-                                  .policy = graph->policy};
+                                  .policy = graph->policy,
+                                  .precision = graph->precision,
+                                  .kernels = model->kernels->name};
     for (size_t i = 0; i < graph->n_steps; i++) {
         out->macs += step_macs(graph, &graph->steps[i]);
         out->parameters += step_parameters(&graph->steps[i]);

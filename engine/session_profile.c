@@ -79,9 +79,10 @@ static uint64_t bytes_of_rows(const struct run *run, struct step *step)
 {
     const struct value *values = run->graph->values;
     const struct window *window = step->kind->window ? step->kind->window(step) : NULL;
-    uint64_t floats = (uint64_t)run->states[step->output].n_rows * values[step->output].channels;
+    uint64_t floats =
+        (uint64_t)run->states[step->output].n_rows * value_stride(&values[step->output]);
     for (uint32_t i = 0; i < step->n_inputs; i++)
-        floats += rows_reached(run, step, i, window) * values[step->inputs[i]].channels;
+        floats += rows_reached(run, step, i, window) * value_stride(&values[step->inputs[i]]);
     return floats * sizeof(float);
 }
 

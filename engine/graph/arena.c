@@ -135,7 +135,7 @@ static uint32_t last_use(const struct graph *graph, const struct plan *plan, uin
 static size_t most_floats(const struct graph *graph, const struct plan *plan, uint32_t value)
 {
     uint32_t last = plan->values[value].last_use;
-    size_t floats = plan->values[value].rows * graph->values[value].channels, later = 0;
+    size_t floats = plan->values[value].rows * value_stride(&graph->values[value]), later = 0;
     if (last < graph->n_steps && graph->steps[last].kind->recalls)
         later = most_floats(graph, plan, graph->steps[last].output);
     return floats > later ? floats : later;

@@ -45,6 +45,7 @@ struct value {
     uint32_t channels;      /* floats of a row */
     uint32_t producer;      /* step; GRAPH_NO_VALUE for the input */
     bool shared;            /* read under several names, by several nodes */
+    bool rounded;           /* its rows are bfloat16, two to a float */
 };
 
 /* dims[0] is the batch.  Of a spatial value, axes row_axis < column_axis are its rows and columns,
@@ -69,6 +70,7 @@ struct window {
 };
 
 struct graph;
+struct kernels;
 struct run;
 struct step;
 struct conv;
@@ -112,8 +114,8 @@ struct prologue {
 /* Convolutions, fully connected layers and channel-last MatMul.
  * weights: `blocks` matrices of [taps * block_in][block_out], taps in row-major order; a block is
  * one group, or several groups merged to a block-diagonal matrix.  conv_pack packs each for the
- * kernels, at multiples of block_floats.  Depthwise: [taps][channels]. Result: (sum + bias) [+
- * residual], clamped to low..high, then the program if there is one. */
+ * kernels, at multiples of block_floats (of halves: numbers).  Depthwise: [taps][channels]. Result:
+ * (sum + bias) [+ residual], clamped to low..high, then the program if there is one. */
 struct conv {
     struct window window;
     bool pointwise; /* value at each site from that site's own value: no neighbour padding */
@@ -127,6 +129,7 @@ struct conv {
     bool remembered; /* recall steps come later: a masked sample's row is its window's alone */
     float *weights, *bias; /* bias: out_channels, and KERNELS_SLACK more */
     float *border;         /* row of a Pad's constant; NULL if the window has no border */
+    uint16_t *halves;      /* weights in bfloat16, instead of weights; NULL: it multiplies floats */
     uint32_t residual;     /* input index (>= 1), or GRAPH_NO_VALUE */
     float low, high;
     struct prologue *before; /* NULL: none */
@@ -192,6 +195,8 @@ struct step {
 
 struct graph {
     struct lm_policy policy;
+    enum lm_precision precision;
+    const struct kernels *kernels; /* that run it */
     struct lm_model_limits limits;
     int64_t opset;
     uint32_t batch; /* what the file says the batch is, 1 if open */
@@ -232,6 +237,12 @@ static inline uint64_t value_sites(const struct value *value)
 static inline size_t value_words(const struct value *value)
 {
     return value->height * bits_words(value->width);
+}
+
+/* Floats between the rows of a value. */
+static inline size_t value_stride(const struct value *value)
+{
+    return value->rounded ? ((size_t)value->channels + 1) / 2 : value->channels;
 }
 
 static inline uint32_t window_taps(const struct window *window)

@@ -71,13 +71,27 @@ static uint8_t known_neighbours(const int32_t *cell, int64_t width, uint32_t lim
     return (uint8_t)n;
 }
 
+/* Rows first.. of a value from their neighbours. */
+static void neighbour_mean(const struct run *run, uint32_t id, uint32_t first, uint32_t n,
+                           const int32_t *index, const uint8_t *count)
+{
+    const struct value *value = &run->graph->values[id];
+    float *rows = run->states[id].rows, *target = rows + first * value_stride(value);
+    if (value->rounded)
+        run->kernels->bf16_neighbour_mean((uint16_t *)target, (const uint16_t *)rows,
+                                          2 * value_stride(value), index, count, n, value->channels,
+                                          1e-5f);
+    else
+        run->kernels->neighbour_mean(target, rows, index, count, n, value->channels, 1e-5f);
+}
+
 /* Ring rows i..end-1 of one round and sample. */
 static void pad_rows(struct run *run, uint32_t id, uint32_t map, uint32_t sample, uint32_t known,
                      uint32_t i, uint32_t end)
 {
     enum { CHUNK = 64 };
     const struct value_state *state = &run->states[id];
-    size_t channels = run->graph->values[id].channels, width = run->plan->maps[map].width;
+    size_t width = run->plan->maps[map].width;
     const int32_t *corner = map_corner(run, map, sample);
     int32_t index[8 * CHUNK];
     uint8_t count[CHUNK];
@@ -88,8 +102,7 @@ static void pad_rows(struct run *run, uint32_t id, uint32_t map, uint32_t sample
             count[j] = known_neighbours(corner + site_y(site) * width + site_x(site),
                                         (int64_t)width, known, index + 8 * j);
         }
-        run->kernels->neighbour_mean(state->rows + (state->n_rows + i) * channels, state->rows,
-                                     index, count, n, (uint32_t)channels, 1e-5f);
+        neighbour_mean(run, id, state->n_rows + i, n, index, count);
         i += n;
     }
 }
@@ -182,7 +195,7 @@ void run_windows(const struct run *run, const struct step *step, const struct wi
         .kernel = square ? window->kernel_width : 0,
         .step = window->stride_x,
         .source = source->rows,
-        .source_stride = run->graph->values[in].channels,
+        .source_stride = value_stride(&run->graph->values[in]),
         .map = run->maps[window->map],
         .origin = origin,
         .offset = offset,

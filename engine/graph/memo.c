@@ -14,7 +14,8 @@ struct span {
 
 /* A recall step. */
 struct cut {
-    uint32_t value, height, width, channels;
+    uint32_t value, height, width;
+    size_t stride; /* floats of a row */
     size_t sites;
     int32_t *slot_of;   /* of each site of each sample of this run */
     struct span *given; /* to each sample */
@@ -85,7 +86,7 @@ static void remember(struct memo *memo, uint32_t index, const struct memo_rows *
             int32_t slot = slot_of(cut, s, rows->made_sites[i]);
             if (slot != NO_SLOT)
                 memcpy(shelves_row(memo->shelves, index, (uint32_t)slot),
-                       rows->rows + (size_t)i * cut->channels, cut->channels * sizeof(float));
+                       rows->rows + (size_t)i * cut->stride, cut->stride * sizeof(float));
         }
         shelves_filled(memo->shelves, index, cut->given[s].first, cut->given[s].end);
     }
@@ -101,10 +102,10 @@ static void put_between(const struct memo *memo, uint32_t index, const struct me
             int32_t slot = slot_of(cut, s, rows->sites[i]);
             const float *source = slot >= KNOWN
                                       ? shelves_row(memo->shelves, index, (uint32_t)(slot - KNOWN))
-                                      : rows->rows + (size_t)--made * cut->channels;
-            float *target = rows->rows + (size_t)i * cut->channels;
+                                      : rows->rows + (size_t)--made * cut->stride;
+            float *target = rows->rows + (size_t)i * cut->stride;
             if (source != target)
-                memcpy(target, source, cut->channels * sizeof(float));
+                memcpy(target, source, cut->stride * sizeof(float));
         }
 }
 
@@ -141,7 +142,7 @@ static void list_cuts(const struct graph *graph, struct memo *memo)
         memo->cuts[memo->n_cuts++] = (struct cut){.value = step->inputs[0],
                                                   .height = value->height,
                                                   .width = value->width,
-                                                  .channels = value->channels,
+                                                  .stride = value_stride(value),
                                                   .sites = (size_t)value_sites(value)};
         memo->identities.steps = i;
     }

@@ -15,7 +15,8 @@ enum { MOST_EACH = 64, MAX_SLOTS = 1 << 22 };
 
 /* The rows of one recall step. */
 struct shelf {
-    uint32_t channels, slots, used;
+    uint32_t slots, used;
+    size_t stride; /* floats of a row */
     float *rows;
     const void **owner; /* of each slot: who will fill it; NULL: it is filled */
 };
@@ -123,7 +124,7 @@ uint32_t shelves_look_up(struct shelves *shelves, uint32_t cut, const void *who,
 float *shelves_row(const struct shelves *shelves, uint32_t cut, uint32_t slot)
 {
     const struct shelf *shelf = &shelves->shelves[cut];
-    return shelf->rows + (size_t)slot * shelf->channels;
+    return shelf->rows + (size_t)slot * shelf->stride;
 }
 
 void shelves_filled(struct shelves *shelves, uint32_t cut, uint32_t first, uint32_t end)
@@ -148,9 +149,9 @@ static uint64_t lay_out(struct shelves *shelves, const struct graph *graph, uint
         struct shelf *shelf = &shelves->shelves[step->recall.cut];
         uint64_t n = value_sites(value) * each;
         shelf->slots = n < MAX_SLOTS ? (uint32_t)n : MAX_SLOTS;
-        shelf->channels = value->channels;
+        shelf->stride = value_stride(value);
         shelf->rows = (float *)(void *)(shelves->block + used);
-        used += align_up((uint64_t)shelf->slots * shelf->channels * sizeof(float));
+        used += align_up((uint64_t)shelf->slots * shelf->stride * sizeof(float));
         shelf->owner = (const void **)(void *)(shelves->block + used);
         used += align_up((uint64_t)shelf->slots * sizeof *shelf->owner);
         slots += shelf->slots;

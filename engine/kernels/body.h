@@ -9,6 +9,13 @@
 #include "kernels/product.h"
 #include "kernels/winograd.h"
 
+#include "kernels/bf16.h"
+#if defined(__AMX_BF16__)
+#include "kernels/bf16_amx.h"
+#else
+#include "kernels/bf16_any.h"
+#endif
+
 static const float *source_row(const struct windows *w, size_t r, uint32_t t)
 {
     int32_t row = w->map[w->origin[r] + w->offset[t]];
@@ -118,4 +125,9 @@ const struct kernels KERNELS_TABLE = {
     .sum_rows = sum_rows,
     .pointwise = pointwise_apply,
     .row_op = row_op,
+    .bf16_bytes = BF16_BYTES,
+    .bf16_pack = bf16_pack,
+    .bf16_multiply = bf16_multiply,
+    .bf16_neighbour_mean = bf16_neighbour_mean,
+    .bf16_round = bf16_round,
 };

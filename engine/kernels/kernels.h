@@ -121,6 +121,34 @@ struct winograd_tile {
     float low, high;
 };
 
+/* The same product in bfloat16: rows and weights rounded to nearest even (NaN stays NaN), the
+ * products, which are exact in float32, added up in float32.  The order of the additions is the
+ * table's own: that of the depth, but for AMX, which adds even and odd terms apart and takes
+ * numbers below 2^-126 for zero. rows: from bf16_pack; weights: from kernels_bf16_pack; bias:
+ * columns floats. residual, target: floats, or bfloat16 if they are said to be rounded; strides
+ * count numbers. panel: kernels_bf16_panel floats of scratch. */
+struct bf16_product {
+    uint32_t depth, columns;
+    const void *rows;
+    const uint16_t *weights;
+    const float *bias;
+    const void *residual; /* NULL: none */
+    size_t residual_stride;
+    bool residual_rounded, target_rounded;
+    float low, high;
+    void *target;
+    size_t target_stride;
+    float *panel;
+};
+
+/* Rows to pack: row r is, one after the other, the `depth` numbers that source[r * taps + t] points
+ * at, for each tap t. */
+struct bf16_rows {
+    uint32_t taps, depth;
+    const void *const *source;
+    bool rounded; /* bfloat16; else floats, which are rounded */
+};
+
 struct kernels {
     const char *name;
     uint32_t lanes; /* floats of a vector */
@@ -173,6 +201,19 @@ struct kernels {
     /* Operations on whole rows (PW_ROW_MEAN and after) of `channels` floats. */
     void (*row_op)(enum pointwise op, float *target, const float *a, size_t rows, uint32_t channels,
                    const float *p);
+
+    /* Products in bfloat16. */
+    uint32_t bf16_bytes; /* of a number of a packed row */
+    void (*bf16_pack)(void *target, const struct bf16_rows *source, size_t rows);
+    void (*bf16_multiply)(const struct bf16_product *product, size_t rows);
+
+    /* neighbour_mean of rows of bfloat16, `stride` numbers apart, rounded. */
+    void (*bf16_neighbour_mean)(uint16_t *target, const uint16_t *source, size_t stride,
+                                const int32_t *index, const uint8_t *count, size_t rows,
+                                uint32_t channels, float epsilon);
+
+    /* target = source, rounded. */
+    void (*bf16_round)(uint16_t *target, const float *source, size_t n);
 };
 
 /* Floats that a matrix of depth x columns takes when packed for this table, and its packing from
@@ -187,7 +228,21 @@ void kernels_pack(const struct kernels *kernels, const float *matrix, size_t dep
 void kernels_winograd_weights(uint32_t side, const float *weights, size_t stride, uint32_t index,
                               size_t count, float *out);
 
-/* The table for this machine; the portable one if `portable`. */
-const struct kernels *kernels_choose(bool portable);
+/* The same for products in bfloat16, as many numbers as a matrix takes and its packing, for all
+ * tables alike: panels of 32 columns, in each 32 x 32 squares by depth, in each 16 x 2 columns, in
+ * these pairs of depth side by side for each column; a last panel of 16 columns if they are enough.
+ * Zeros beyond the columns and the depth. */
+enum { BF16_STEP = 32, BF16_COLUMNS = 16 };
+size_t kernels_bf16_numbers(size_t depth, uint32_t columns);
+void kernels_bf16_pack(const float *matrix, size_t depth, uint32_t columns, uint16_t *packed);
+
+/* Bytes of bf16_pack's target: for each row, and for all (whole tiles of rows). */
+size_t kernels_bf16_row_bytes(const struct kernels *kernels, size_t depth);
+size_t kernels_bf16_rows_bytes(const struct kernels *kernels, size_t depth, size_t rows);
+size_t kernels_bf16_panel(const struct kernels *kernels, size_t depth);
+
+/* The table for this machine; the portable one if `portable`.  bfloat16: for a model in bfloat16,
+ * which may have instructions that the process has to ask the system for. */
+const struct kernels *kernels_choose(bool portable, bool bfloat16);
 
 #endif

@@ -57,3 +57,53 @@ void kernels_winograd_weights(uint32_t side, const float *weights, size_t stride
         out[i] = (float)sum;
     }
 }
+
+/* ---- bfloat16 */
+
+static size_t steps_of(size_t depth)
+{
+    return (depth + BF16_STEP - 1) / BF16_STEP;
+}
+
+size_t kernels_bf16_numbers(size_t depth, uint32_t columns)
+{
+    size_t tiles = ((size_t)columns + BF16_COLUMNS - 1) / BF16_COLUMNS;
+    return tiles * BF16_COLUMNS * steps_of(depth) * BF16_STEP;
+}
+
+size_t kernels_bf16_row_bytes(const struct kernels *kernels, size_t depth)
+{
+    size_t lines = (steps_of(depth) * BF16_STEP * kernels->bf16_bytes + 63) / 64;
+    return (lines | 1) * 64;
+}
+
+size_t kernels_bf16_rows_bytes(const struct kernels *kernels, size_t depth, size_t rows)
+{
+    return (rows + 31) / 32 * 32 * kernels_bf16_row_bytes(kernels, depth);
+}
+
+size_t kernels_bf16_panel(const struct kernels *kernels, size_t depth)
+{
+    return kernels->bf16_bytes == sizeof(float) ? depth * 2 * kernels->lanes : 0;
+}
+
+/* 32 terms x 16 columns from (k, c) on. */
+static void pack_square(const struct kernels *kernels, const float *matrix, size_t depth,
+                        uint32_t columns, size_t k, uint32_t c, uint16_t *packed)
+{
+    float square[BF16_STEP * BF16_COLUMNS] = {0};
+    for (size_t i = 0; i < BF16_STEP && k + i < depth; i++)
+        for (uint32_t j = 0; j < BF16_COLUMNS && c + j < columns; j++)
+            square[(i / 2 * BF16_COLUMNS + j) * 2 + i % 2] = matrix[(k + i) * columns + c + j];
+    kernels->bf16_round(packed, square, BF16_STEP * BF16_COLUMNS);
+}
+
+void kernels_bf16_pack(const float *matrix, size_t depth, uint32_t columns, uint16_t *packed)
+{
+    const struct kernels *kernels = kernels_choose(true, false);
+    for (uint32_t panel = 0; panel < columns; panel += 2 * BF16_COLUMNS)
+        for (size_t k = 0; k < depth; k += BF16_STEP)
+            for (uint32_t c = panel; c < columns && c < panel + 2 * BF16_COLUMNS;
+                 c += BF16_COLUMNS, packed += BF16_STEP * BF16_COLUMNS)
+                pack_square(kernels, matrix, depth, columns, k, c, packed);
+}

@@ -32,16 +32,6 @@ static bool is_gathered(const struct conv *conv)
     return !conv->depthwise && window_taps(&conv->window) > 1 && conv->block_in < GATHER_BELOW;
 }
 
-/* Scratch of a thread. */
-struct conv_scratch {
-    float *matrix;        /* rows gathered, or copied from other sites */
-    float *residual;      /* rows copied from other sites */
-    const float **source; /* pointers to rows, taps for each row */
-    int64_t *origin;
-    int32_t *offset;
-    uint8_t *program;
-};
-
 static size_t round_up(size_t bytes)
 {
     return (bytes + 63) / 64 * 64;
@@ -71,6 +61,8 @@ static size_t lay_out(const struct step *step, uint8_t *base, struct conv_scratc
 
 static size_t conv_scratch(const struct graph *graph, const struct step *step)
 {
+    if (step->conv.halves)
+        return conv_bf16_scratch(graph, step);
     static uint8_t nowhere[1];
     struct conv_scratch unused;
     const struct prologue *before = step->conv.before;
@@ -86,8 +78,7 @@ static size_t conv_shared(const struct graph *graph, const struct step *step)
     return step->conv.winograd ? conv_winograd_shared(graph, step) : 0;
 }
 
-/* The rows of the input are the rows that the product needs. */
-static bool is_direct(struct run *run, const struct step *step)
+bool conv_is_direct(struct run *run, const struct step *step)
 {
     const struct conv *conv = &step->conv;
     uint32_t in = step->inputs[0];
@@ -227,7 +218,6 @@ static void run_program(const struct block *b, const struct program *program, ui
         program_run(&call);
 }
 
-/* The rows that the prologue makes, in the scratch matrix. */
 static void run_prologue(const struct block *b)
 {
     const struct conv *conv = &b->step->conv;
@@ -235,6 +225,13 @@ static void run_prologue(const struct block *b)
     if (first)
         depthwise(b, first, NULL, b->scratch.matrix);
     run_program(b, &conv->before->program, conv->in_channels, b->scratch.matrix, first != NULL);
+}
+
+void conv_prologue(struct run *run, const struct step *step, uint32_t first, uint32_t rows,
+                   const struct conv_scratch *scratch)
+{
+    struct block b = {.run = run, .step = step, .first = first, .rows = rows, .scratch = *scratch};
+    run_prologue(&b);
 }
 
 static void multiply_block(const struct block *b)
@@ -246,7 +243,7 @@ static void multiply_block(const struct block *b)
         multiply_rows(b, b->scratch.matrix, conv->in_channels);
         return;
     }
-    if (is_direct(b->run, b->step)) {
+    if (conv_is_direct(b->run, b->step)) {
         const float *rows = b->run->states[in].rows + (size_t)b->first * conv->in_channels;
         multiply_rows(b, rows, conv->in_channels);
         return;
@@ -308,7 +305,7 @@ static void prepare(struct run *run, const struct step *step)
         if ((i > 0 || step->conv.pointwise) && run->states[step->inputs[i]].demand &&
             !run_same_rows(run, step->inputs[i], step->output))
             run_site_map(run, step->inputs[i]);
-    if (run->states[in].demand && !step->conv.pointwise && !is_direct(run, step)) {
+    if (run->states[in].demand && !step->conv.pointwise && !conv_is_direct(run, step)) {
         run_pad_map(run, conv_outer_window(&step->conv)->map);
         run_neighbour_pad(run, in);
     }
@@ -324,7 +321,8 @@ static uint64_t products_of(const struct conv *conv)
 /* Calls task for blocks of rows first..end-1. */
 static void run_rows(struct run_task *task, uint32_t first, uint32_t end)
 {
-    uint32_t most = block_rows(&task->step->conv);
+    const struct conv *conv = &task->step->conv;
+    uint32_t most = conv->halves ? conv_bf16_rows(conv) : block_rows(conv);
     task->run->first_row = first;
     task->run->end_row = end;
     run_blocks(task, (end - first + most - 1) / most);
@@ -364,7 +362,7 @@ static void conv_execute(struct run *run, const struct step *step)
     const struct conv *first = conv->before ? conv->before->depthwise : NULL;
     uint64_t before = first ? window_taps(&first->window) * (uint64_t)first->out_channels : 0;
     uint32_t rows = run->states[step->output].n_rows;
-    struct run_task task = {run, step, conv_block};
+    struct run_task task = {run, step, conv->halves ? conv_bf16_block : conv_block};
     prepare(run, step);
     if (conv->winograd) {
         run->stats.macs_done += run_tiled(run, step);
@@ -374,6 +372,7 @@ static void conv_execute(struct run *run, const struct step *step)
     }
     run->kernel = conv->winograd && conv_is_tiled(run, step, 0) ? conv_winograd_name(conv)
                   : conv->depthwise                             ? "depthwise"
+                  : conv->halves                                ? "bfloat16 product"
                   : is_gathered(conv)                           ? "gathered product"
                   : first                                       ? "depthwise and product"
                                                                 : "product";
@@ -386,6 +385,7 @@ static void conv_clear(struct step *step)
 {
     free(step->conv.winograd);
     free(step->conv.weights);
+    free(step->conv.halves);
     free(step->conv.bias);
     free(step->conv.border);
     prologue_free(step->conv.before);

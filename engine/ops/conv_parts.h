@@ -53,4 +53,38 @@ size_t conv_winograd_shared(const struct graph *graph, const struct step *step);
  * took. */
 uint64_t conv_winograd_run(struct run *run, const struct step *step, uint32_t first, uint32_t end);
 
+/* ---- conv.c: execution */
+
+/* Whether the rows of input 0 are the rows that the product needs. */
+bool conv_is_direct(struct run *run, const struct step *step);
+
+/* Scratch of a thread. */
+struct conv_scratch {
+    float *matrix;        /* rows gathered, or copied from other sites */
+    float *residual;      /* rows copied from other sites */
+    const float **source; /* pointers to rows, taps for each row */
+    int64_t *origin;
+    int32_t *offset;
+    uint8_t *program;
+};
+
+/* Some rows of what the step's prologue makes, in the scratch's matrix; of the scratch, it also
+ * takes origin and offset (of the outer window's taps) and program. */
+void conv_prologue(struct run *run, const struct step *step, uint32_t first, uint32_t rows,
+                   const struct conv_scratch *scratch);
+
+/* ---- round.c: bfloat16 before any run */
+
+/* Marks the values whose rows are kept in bfloat16. */
+void graph_round(struct graph *graph);
+
+/* Rounds and packs a step's weights. */
+enum lm_status conv_bf16_round(struct graph *graph, struct step *step, struct lm_error *error);
+
+/* ---- conv_bf16.c: blocks of rows of a step that multiplies bfloat16 */
+
+uint32_t conv_bf16_rows(const struct conv *conv); /* of a block */
+size_t conv_bf16_scratch(const struct graph *graph, const struct step *step);
+void conv_bf16_block(struct run *run, const struct step *step, uint32_t index, uint8_t *scratch);
+
 #endif

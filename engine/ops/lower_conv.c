@@ -343,6 +343,8 @@ enum lm_status graph_pack(struct graph *graph, const struct kernels *kernels,
                           struct lm_error *error)
 {
     enum lm_status status = LM_OK;
+    if (graph->precision == LM_PRECISION_BFLOAT16)
+        graph_round(graph);
     for (size_t i = 0; i < graph->n_steps && status == LM_OK; i++) {
         struct step *step = &graph->steps[i];
         if (step->kind != &step_conv)
@@ -351,11 +353,17 @@ enum lm_status graph_pack(struct graph *graph, const struct kernels *kernels,
         if (status == LM_OK && step->conv.before && step->conv.before->depthwise)
             status = check_finite(step, step->conv.before->depthwise, error);
         step->conv.remembered = i < last_recall(graph);
-        if (status == LM_OK && conv_has_winograd(graph, step))
+        if (status != LM_OK || step->conv.depthwise)
+            continue;
+        if (graph->precision == LM_PRECISION_BFLOAT16)
+            status = conv_bf16_round(graph, step, error);
+        else if (conv_has_winograd(graph, step))
             status = conv_winograd_pack(graph, &step->conv, kernels, error);
-        if (status == LM_OK && step->conv.winograd && !step->conv.remembered)
+        if (status != LM_OK || graph->precision == LM_PRECISION_BFLOAT16)
+            continue;
+        if (step->conv.winograd && !step->conv.remembered)
             drop_weights(graph, &step->conv);
-        else if (status == LM_OK && !step->conv.depthwise)
+        else
             status = pack(graph, &step->conv, kernels, error);
     }
     return status;

@@ -72,9 +72,10 @@ const float *rows_at_sites(struct run *run, uint32_t in, uint32_t out, bool same
 {
     const struct value *value = &run->graph->values[in];
     const struct value_state *state = &run->states[in], *target = &run->states[out];
+    size_t stride = value_stride(value);
     if (same)
-        return state->rows + (size_t)first * value->channels;
-    size_t sites = (size_t)value_sites(value), bytes = value->channels * sizeof(float);
+        return state->rows + (size_t)first * stride;
+    size_t sites = (size_t)value_sites(value), bytes = stride * sizeof(float);
     uint32_t s = run_sample_of(run, out, first);
     for (uint32_t i = 0; i < rows; i++) {
         while (first + i >= target->first[s + 1])
@@ -82,11 +83,11 @@ const float *rows_at_sites(struct run *run, uint32_t in, uint32_t out, bool same
         uint32_t site = target->sites[first + i];
         int32_t row =
             state->site_map[s * sites + (size_t)site_y(site) * value->width + site_x(site)];
-        float *copy = buffer + (size_t)i * value->channels;
+        float *copy = buffer + (size_t)i * stride;
         if (row < 0)
             memset(copy, 0, bytes);
         else
-            memcpy(copy, state->rows + (size_t)row * value->channels, bytes);
+            memcpy(copy, state->rows + (size_t)row * stride, bytes);
     }
     return buffer;
 }

@@ -10,7 +10,7 @@
 #include "codec/segmentation.h"
 
 struct arguments {
-    const char *model, *policy, *segments;
+    const char *model, *policy, *precision, *segments;
     struct bench_options run;
     bool json, layers;
 };
@@ -40,6 +40,7 @@ static int read_arguments(int argc, char **argv, struct arguments *arguments)
                  "masking policy: default, authors-squeezenet, authors-densenet,\n"
                  "or concat=...,exposed=...,average_pool=...,global_pool=...",
                  &arguments->policy),
+        ROW_PRECISION(&arguments->precision),
         ROW_FLAG("json", 0, "print JSON", &arguments->json),
     };
     const struct option_table table = {
@@ -64,6 +65,8 @@ static int read_choices(struct arguments *arguments)
     struct lm_policy policy = {0};
     if (arguments->policy && policy_parse(arguments->policy, &policy, &error) != LM_OK)
         return command_misuse("bench: --%s", error.text);
+    if (common_check_precision(arguments->precision, &error) != LM_OK)
+        return command_misuse("bench: --%s", error.text);
     if (segmentation_parse(arguments->segments, &arguments->run.segmentation, &error) != LM_OK)
         return command_misuse("bench: %s", error.text);
     if (arguments->run.segmentation.custom)
@@ -77,8 +80,8 @@ static enum lm_status bench(const struct arguments *arguments, struct lm_error *
     struct model_dir dir = {0};
     struct lm_model *model = NULL;
     struct bench_result result = {0};
-    enum lm_status status =
-        common_load_model(arguments->model, arguments->policy, &dir, &model, error);
+    enum lm_status status = common_load_model(arguments->model, arguments->policy,
+                                              arguments->precision, &dir, &model, error);
     if (status == LM_OK)
         status = bench_run(&dir, model, &arguments->run, &result, error);
     if (status == LM_OK && arguments->json)

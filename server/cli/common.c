@@ -11,6 +11,7 @@
 #include "codec/file.h"
 #include "codec/labels.h"
 #include "codec/policy.h"
+#include "codec/precision.h"
 #include "codec/thread_pool.h"
 
 enum { MAX_PICTURE_BYTES = 1 << 26 };
@@ -23,14 +24,27 @@ static void note_assumed(const struct model_dir *dir)
                  dir->name, preprocess->resize_shorter, preprocess->height, preprocess->width);
 }
 
-enum lm_status common_load_model(const char *path, const char *policy, struct model_dir *dir,
-                                 struct lm_model **model, struct lm_error *error)
+enum lm_status common_check_precision(const char *precision, struct lm_error *error)
+{
+    enum lm_precision unused;
+    if (!precision || precision_parse(precision, &unused))
+        return LM_OK;
+    return lm_fail(error, LM_INVALID, "precision %.40s: there are " PRECISION_NAMES, precision);
+}
+
+enum lm_status common_load_model(const char *path, const char *policy, const char *precision,
+                                 struct model_dir *dir, struct lm_model **model,
+                                 struct lm_error *error)
 {
     struct model_dir result = {0};
     enum lm_status status = model_dir_read(path, &result, error);
     struct lm_policy choices = result.about.policy;
     if (status == LM_OK && policy)
         status = policy_parse(policy, &choices, error);
+    if (status == LM_OK)
+        status = common_check_precision(precision, error);
+    if (status == LM_OK && precision)
+        precision_parse(precision, &result.about.precision);
     if (status == LM_OK)
         status = model_dir_load(&result, &choices, model, error);
     if (status != LM_OK) {

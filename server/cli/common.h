@@ -11,10 +11,19 @@
 #include "layermask/model.h"
 #include "layermask/status.h"
 
-/* Reads the folder and loads the network.  policy: text of --policy, or NULL.  Says on standard
- * error when there is no model.json. */
-enum lm_status common_load_model(const char *path, const char *policy, struct model_dir *dir,
-                                 struct lm_model **model, struct lm_error *error);
+/* Reads the folder and loads the network.  policy, precision: texts of --policy and --precision, or
+ * NULL.  Says on standard error when there is no model.json. */
+enum lm_status common_load_model(const char *path, const char *policy, const char *precision,
+                                 struct model_dir *dir, struct lm_model **model,
+                                 struct lm_error *error);
+
+/* The option --precision, and whether its text (NULL: not given) is one. */
+#define ROW_PRECISION(value)                                                                       \
+    ROW_TEXT("precision", 0, "P",                                                                  \
+             "float32, or bfloat16: rounded weights and activations, faster where\n"               \
+             "the processor has AMX (default: the model's own, else float32)",                     \
+             value)
+enum lm_status common_check_precision(const char *precision, struct lm_error *error);
 
 enum lm_status common_read_picture(const char *path, const struct model_dir *dir,
                                    struct picture_input *out, struct lm_error *error);

@@ -36,8 +36,8 @@ static enum lm_status prepare(struct explain_arguments *arguments, struct work *
 {
     struct explainer_options *options = &arguments->options;
     struct lm_model_info info;
-    enum lm_status status =
-        common_load_model(arguments->model, arguments->policy, &work->dir, &work->model, error);
+    enum lm_status status = common_load_model(
+        arguments->model, arguments->policy, arguments->precision, &work->dir, &work->model, error);
     if (status != LM_OK)
         return status;
     lm_model_info(work->model, &info);

@@ -62,6 +62,7 @@ static int read_options(int argc, char **argv, struct explain_arguments *out, st
                  "masking policy: default, authors-squeezenet, authors-densenet,\n"
                  "or concat=...,exposed=...,average_pool=...,global_pool=...",
                  &out->policy),
+        ROW_PRECISION(&out->precision),
         ROW_COUNT("threads", 't', "T", "default: the machine's processors", &out->threads, 1,
                   POOL_MAX_THREADS),
         ROW_COUNT("batch", 0, "B", "pictures that run together (default 4)", &out->batch, 1,
@@ -106,6 +107,8 @@ static enum lm_status understand(const struct words *words, struct explain_argum
         status = drawing_colormap_parse(words->colormap, &out->render.colormap, error);
     if (status == LM_OK && out->policy)
         status = policy_parse(out->policy, &policy, error);
+    if (status == LM_OK)
+        status = common_check_precision(out->precision, error);
     return status;
 }
 

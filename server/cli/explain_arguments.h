@@ -11,7 +11,7 @@
 #include "layermask/status.h"
 
 struct explain_arguments {
-    const char *model, *image, *policy, *labels, *json, *output;
+    const char *model, *image, *policy, *precision, *labels, *json, *output;
     uint32_t threads, batch, top_labels;
     unsigned include; /* ANSWER_... flags */
     struct explainer_options options;

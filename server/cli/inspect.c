@@ -7,11 +7,13 @@
 #include "cli/common.h"
 #include "cli/options.h"
 #include "codec/policy.h"
+#include "codec/precision.h"
 
-static int read_arguments(int argc, char **argv, const char **model)
+static int read_arguments(int argc, char **argv, const char **model, const char **precision)
 {
     const struct option_row rows[] = {
         ROW_TEXT("model", 'm', "DIR", "model folder, or an .onnx file", model),
+        ROW_PRECISION(precision),
     };
     const struct option_table table = {
         .command = "inspect",
@@ -27,6 +29,9 @@ static int read_arguments(int argc, char **argv, const char **model)
         return status;
     if (argc > first)
         return command_misuse("inspect: takes no operands, not %.60s", argv[first]);
+    struct lm_error error = {0};
+    if (common_check_precision(*precision, &error) != LM_OK)
+        return command_misuse("inspect: --%s", error.text);
     return *model ? OPTIONS_GO_ON : command_misuse("inspect: --model is missing");
 }
 
@@ -55,6 +60,7 @@ static void print_output(const struct model_dir *dir, const struct lm_model_info
            dir->about.probabilities ? "probabilities" : "logits",
            dir->labels ? "with labels" : "without labels");
     printf("masking  %s\n", policy);
+    printf("computes %s with the kernels for %s\n", precision_name(info->precision), info->kernels);
 }
 
 static int text_width(const char *text, int least)
@@ -117,14 +123,14 @@ static void print_reasons(const char *path)
 
 int command_inspect(int argc, char **argv)
 {
-    const char *path = NULL;
+    const char *path = NULL, *precision = NULL;
     struct model_dir dir = {0};
     struct lm_model *model = NULL;
     struct lm_error error = {0};
-    int usage = read_arguments(argc, argv, &path);
+    int usage = read_arguments(argc, argv, &path, &precision);
     if (usage != OPTIONS_GO_ON)
         return usage;
-    enum lm_status status = common_load_model(path, NULL, &dir, &model, &error);
+    enum lm_status status = common_load_model(path, NULL, precision, &dir, &model, &error);
     if (status != LM_OK) {
         if (status == LM_UNSUPPORTED)
             print_reasons(path);

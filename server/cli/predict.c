@@ -13,7 +13,7 @@
 #include "codec/thread_pool.h"
 
 struct arguments {
-    const char *model, *hide, *keep, *masking, *policy, *input, *mask, *image;
+    const char *model, *hide, *keep, *masking, *policy, *precision, *input, *mask, *image;
     uint32_t top, threads;
     bool json, logits;
 };
@@ -70,6 +70,7 @@ static int read_arguments(int argc, char **argv, struct arguments *arguments)
                  "masking policy: default, authors-squeezenet, authors-densenet,\n"
                  "or concat=...,exposed=...,average_pool=...,global_pool=...",
                  &arguments->policy),
+        ROW_PRECISION(&arguments->precision),
         ROW_COUNT("threads", 't', "T", "default: the machine's processors", &arguments->threads, 1,
                   POOL_MAX_THREADS),
     };
@@ -115,6 +116,8 @@ static int read_choices(const struct arguments *arguments, struct work *work)
     struct lm_error error = {0};
     struct lm_policy policy = {0};
     if (arguments->policy && policy_parse(arguments->policy, &policy, &error) != LM_OK)
+        return command_misuse("predict: --%s", error.text);
+    if (common_check_precision(arguments->precision, &error) != LM_OK)
         return command_misuse("predict: --%s", error.text);
     if (arguments->masking && masking_parse(arguments->masking, &work->masking, &error) != LM_OK)
         return command_misuse("predict: --%s", error.text);
@@ -169,8 +172,8 @@ static enum lm_status read_visible(struct work *work, struct lm_error *error)
 static enum lm_status predict(const struct arguments *arguments, struct work *work,
                               struct lm_error *error)
 {
-    enum lm_status status =
-        common_load_model(arguments->model, arguments->policy, &work->dir, &work->model, error);
+    enum lm_status status = common_load_model(
+        arguments->model, arguments->policy, arguments->precision, &work->dir, &work->model, error);
     if (status == LM_OK)
         status = common_read_picture(arguments->image, &work->dir, &work->input, error);
     if (status == LM_OK && work->region)
@@ -236,8 +239,8 @@ int command_predict(int argc, char **argv)
     if (status == OPTIONS_GO_ON)
         status = read_choices(&arguments, &work);
     if (status == OPTIONS_GO_ON && arguments.input)
-        status = predict_tensor(arguments.model, arguments.policy, arguments.input, arguments.mask,
-                                arguments.threads);
+        status = predict_tensor(arguments.model, arguments.policy, arguments.precision,
+                                arguments.input, arguments.mask, arguments.threads);
     if (status == OPTIONS_GO_ON)
         status = read_region(&arguments, &work);
     if (status == OPTIONS_GO_ON) {

@@ -194,12 +194,13 @@ static void print_logits(const struct tensor_work *work)
     puts("]}");
 }
 
-int predict_tensor(const char *model, const char *policy, const char *input, const char *mask,
-                   uint32_t threads)
+int predict_tensor(const char *model, const char *policy, const char *precision, const char *input,
+                   const char *mask, uint32_t threads)
 {
     struct tensor_work work = {0};
     struct lm_error error = {0};
-    enum lm_status status = common_load_model(model, policy, &work.dir, &work.model, &error);
+    enum lm_status status =
+        common_load_model(model, policy, precision, &work.dir, &work.model, &error);
     if (status == LM_OK) {
         lm_model_info(work.model, &work.info);
         status = read_tensors(input, mask, &work, &error);

@@ -6,7 +6,7 @@
 
 /* Runs the network on an N,C,H,W array (and an N,1,H,W mask, or NULL) and prints
  * {"logits": [[...], ...]}.  Returns the exit status. */
-int predict_tensor(const char *model, const char *policy, const char *input, const char *mask,
-                   uint32_t threads);
+int predict_tensor(const char *model, const char *policy, const char *precision, const char *input,
+                   const char *mask, uint32_t threads);
 
 #endif

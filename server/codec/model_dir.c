@@ -173,6 +173,7 @@ static struct lm_model_options options_of(const struct model_dir *dir, bool size
         .policy = policy ? *policy : dir->about.policy,
         .limits = dir->limits,
         .memo_bytes = MODEL_DIR_MEMO_BYTES,
+        .precision = dir->about.precision,
     };
 }
 

@@ -8,6 +8,7 @@
 #include "codec/fault.h"
 #include "codec/labels.h"
 #include "codec/policy.h"
+#include "codec/precision.h"
 #include "codec/text_memory.h"
 
 /* Larger means and smaller deviations would leave the range of a float once normalised. */
@@ -174,6 +175,17 @@ static enum lm_status read_output(const char *file, json_t *value, bool *probabi
     return LM_OK;
 }
 
+static enum lm_status read_precision(const char *file, json_t *value, struct model_description *out,
+                                     struct lm_error *error)
+{
+    const struct place place = {file, "", error};
+    const char *name = json_string_value(value);
+    out->says_precision = value != NULL;
+    if (value && (!name || !precision_parse(name, &out->precision)))
+        return refuse(&place, "precision", "\"float32\" or \"bfloat16\"", value);
+    return LM_OK;
+}
+
 static enum lm_status read_masking(const char *file, json_t *masking, struct lm_policy *policy,
                                    struct lm_error *error)
 {
@@ -251,6 +263,8 @@ static enum lm_status read_fields(const char *file, json_t *root, struct model_d
         status = read_input(file, json_object_get(root, "input"), &out->preprocess, error);
     if (status == LM_OK)
         status = read_output(file, json_object_get(root, "output"), &out->probabilities, error);
+    if (status == LM_OK)
+        status = read_precision(file, json_object_get(root, "precision"), out, error);
     if (status == LM_OK)
         status = read_masking(file, json_object_get(root, "masking"), &out->policy, error);
     if (status == LM_OK)

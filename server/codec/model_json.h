@@ -17,9 +17,11 @@ struct model_description {
     struct lm_preprocess preprocess;
     bool probabilities; /* the outputs are probabilities already, not logits */
     struct lm_policy policy;
-    json_t *labels;    /* array of strings given in place, or NULL */
-    char *labels_file; /* or the name of a file beside model.json, or NULL */
-    json_t *json;      /* everything that was read, unknown fields too; NULL if there was none */
+    enum lm_precision precision;
+    bool says_precision; /* there is such a field */
+    json_t *labels;      /* array of strings given in place, or NULL */
+    char *labels_file;   /* or the name of a file beside model.json, or NULL */
+    json_t *json;        /* everything that was read, unknown fields too; NULL if there was none */
 };
 
 /* What holds without a model.json: torchvision's ImageNet preprocessing (shorter side 256, centre

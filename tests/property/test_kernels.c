@@ -735,8 +735,8 @@ static int start(void **state)
     seed = given ? strtoull(given, NULL, 10) : seed;
     rounds = longer ? atoi(longer) : rounds;
     rng_seed(&rng, seed);
-    tables[n_tables++] = kernels_choose(false);
-    tables[n_tables++] = kernels_choose(true);
+    tables[n_tables++] = kernels_choose(false, false);
+    tables[n_tables++] = kernels_choose(true, false);
 #if defined(__x86_64__)
     if (tables[0] == &kernels_avx512) /* such a machine has these, too */
         tables[n_tables++] = &kernels_avx2;
