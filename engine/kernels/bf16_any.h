@@ -23,85 +23,87 @@ static void bf16_pack(void *target, const struct bf16_rows *s, size_t rows)
     }
 }
 
-/* Columns first..first+width-1 (a multiple of 4) as the product of floats reads them. */
-static void widen_panel(const struct bf16_product *p, uint32_t first, uint32_t width)
+typedef uint32_t words
+    __attribute__((vector_size(LANES * sizeof(uint32_t)), aligned(2), may_alias));
+
+/* A vector of columns, `width` floats from row to row, from pairs of rows of a square. */
+static void widen_columns(const struct bf16_product *p, uint32_t column, uint32_t width,
+                          float *target)
 {
     size_t steps = (p->depth + BF16_STEP - 1) / BF16_STEP;
-    for (uint32_t c = first; c < first + width; c += LANES) {
-        uint32_t panel = c / (2 * BF16_COLUMNS) * (2 * BF16_COLUMNS);
-        uint32_t wide = p->columns - panel > BF16_COLUMNS ? 2 : 1;
-        const uint16_t *square = p->weights + (size_t)panel * steps * BF16_STEP +
-                                 (c - panel) / BF16_COLUMNS * BF16_COLUMNS * BF16_STEP;
-        uint32_t column = c % BF16_COLUMNS;
-        for (uint32_t k = 0; k < p->depth; k++) {
-            const uint16_t *pairs = square +
-                                    (size_t)(k / BF16_STEP) * wide * BF16_STEP * BF16_COLUMNS +
-                                    (k % BF16_STEP / 2 * BF16_COLUMNS + column) * 2 + k % 2;
-            float *target = p->panel + (size_t)k * width + (c - first);
-            for (uint32_t i = 0; i < LANES; i++)
-                target[i] = bf16_value(pairs[2 * (size_t)i]);
-        }
+    uint32_t panel = column / (2 * BF16_COLUMNS) * (2 * BF16_COLUMNS), c = column - panel;
+    uint32_t wide = p->columns - panel > BF16_COLUMNS ? 2 : 1;
+    size_t square = (size_t)BF16_STEP * BF16_COLUMNS;
+    const uint16_t *source =
+        p->weights + panel * steps * BF16_STEP + c / BF16_COLUMNS * square + c % BF16_COLUMNS * 2;
+    for (uint32_t k = 0; k < p->depth; k += 2, target += 2 * width) {
+        words pairs =
+            *(const words *)(source + k / BF16_STEP * wide * square + k % BF16_STEP * BF16_COLUMNS);
+        *(words *)target = pairs << 16;
+        *(words *)(target + width) = pairs & 0xffff0000u;
     }
 }
 
-/* A panel's sums for some rows, with the epilogue on floats, then where they belong. */
-static void store_panel(const struct bf16_product *p, size_t row, uint32_t first, uint32_t n,
-                        const float *sums, size_t rows)
+/* Some rows of a panel: in and out they are floats; else they are copied. */
+struct bf16_columns {
+    const struct bf16_product *product;
+    uint32_t first, columns;
+    float bias[BF16_PANEL], sums[BF16_ROWS * BF16_PANEL], residual[BF16_ROWS * BF16_PANEL];
+};
+
+static void read_residual(struct bf16_columns *panel, size_t at, size_t rows, struct product *out)
 {
-    for (size_t r = 0; r < rows; r++, sums += BF16_PANEL) {
-        size_t at = (row + r) * p->target_stride + first;
-        if (p->target_rounded)
-            bf16_round((uint16_t *)p->target + at, sums, n);
-        else
-            memcpy((float *)p->target + at, sums, n * sizeof *sums);
+    const struct bf16_product *p = panel->product;
+    if (p->residual && !p->residual_rounded) {
+        out->residual = (const float *)p->residual + at;
+        out->residual_stride = p->residual_stride;
+    } else if (p->residual) {
+        for (size_t r = 0; r < rows; r++)
+            for (uint32_t c = 0; c < panel->columns; c++)
+                panel->residual[r * BF16_PANEL + c] =
+                    bf16_value(((const uint16_t *)p->residual)[at + r * p->residual_stride + c]);
+        out->residual = panel->residual;
+        out->residual_stride = BF16_PANEL;
     }
 }
 
-static void read_residual(const struct bf16_product *p, size_t row, uint32_t first, uint32_t n,
-                          float *residual, size_t rows)
+static void multiply_panel(struct bf16_columns *panel, size_t row, size_t rows)
 {
-    for (size_t r = 0; r < rows; r++, residual += BF16_PANEL) {
-        size_t at = (row + r) * p->residual_stride + first;
-        for (uint32_t c = 0; c < n; c++)
-            residual[c] = p->residual_rounded ? bf16_value(((const uint16_t *)p->residual)[at + c])
-                                              : ((const float *)p->residual)[at + c];
-    }
-}
-
-static void multiply_panel(const struct bf16_product *p, uint32_t first, uint32_t n, size_t rows)
-{
-    float sums[BF16_ROWS * BF16_PANEL], residual[BF16_ROWS * BF16_PANEL], bias[BF16_PANEL] = {0};
+    const struct bf16_product *p = panel->product;
     const float *source[BF16_ROWS];
     size_t floats = kernels_bf16_row_bytes(&KERNELS_TABLE, p->depth) / sizeof(float);
-    memcpy(bias, p->bias + first, n * sizeof *bias);
-    for (size_t row = 0; row < rows; row += BF16_ROWS) {
-        size_t some = rows - row < BF16_ROWS ? rows - row : BF16_ROWS;
-        for (size_t r = 0; r < some; r++)
-            source[r] = (const float *)p->rows + (row + r) * floats;
-        if (p->residual)
-            read_residual(p, row, first, n, residual, some);
-        struct product product = {.taps = 1,
-                                  .depth = p->depth,
-                                  .columns = n,
-                                  .source = source,
-                                  .weights = p->panel,
-                                  .bias = bias,
-                                  .residual = p->residual ? residual : NULL,
-                                  .residual_stride = BF16_PANEL,
-                                  .low = p->low,
-                                  .high = p->high,
-                                  .target = sums,
-                                  .target_stride = BF16_PANEL};
-        multiply(&product, some);
-        store_panel(p, row, first, n, sums, some);
-    }
+    size_t at = row * p->target_stride + panel->first;
+    bool copied = p->target_rounded;
+    struct product product = {.taps = 1,
+                              .depth = p->depth,
+                              .columns = panel->columns,
+                              .source = source,
+                              .weights = p->panel,
+                              .bias = panel->bias,
+                              .low = p->low,
+                              .high = p->high,
+                              .target = copied ? panel->sums : (float *)p->target + at,
+                              .target_stride = copied ? BF16_PANEL : p->target_stride};
+    for (size_t r = 0; r < rows; r++)
+        source[r] = (const float *)p->rows + (row + r) * floats;
+    read_residual(panel, row * p->residual_stride + panel->first, rows, &product);
+    multiply(&product, rows);
+    for (size_t r = 0; r < rows && copied; r++)
+        bf16_round((uint16_t *)p->target + at + r * p->target_stride, panel->sums + r * BF16_PANEL,
+                   panel->columns);
 }
 
 static void bf16_multiply(const struct bf16_product *p, size_t rows)
 {
-    for (uint32_t first = 0; first < p->columns; first += BF16_PANEL) {
-        uint32_t n = p->columns - first < BF16_PANEL ? p->columns - first : BF16_PANEL;
-        widen_panel(p, first, n > LANES ? BF16_PANEL : LANES);
-        multiply_panel(p, first, n, rows);
+    struct bf16_columns panel = {.product = p};
+    for (; panel.first < p->columns; panel.first += BF16_PANEL) {
+        uint32_t left = p->columns - panel.first;
+        panel.columns = left < BF16_PANEL ? left : BF16_PANEL;
+        uint32_t width = panel.columns > LANES ? BF16_PANEL : LANES;
+        for (uint32_t c = 0; c < width; c += LANES)
+            widen_columns(p, panel.first + c, width, p->panel + c);
+        memcpy(panel.bias, p->bias + panel.first, panel.columns * sizeof *panel.bias);
+        for (size_t row = 0; row < rows; row += BF16_ROWS)
+            multiply_panel(&panel, row, rows - row < BF16_ROWS ? rows - row : BF16_ROWS);
     }
 }
