@@ -17,6 +17,7 @@
 #include "api/api.h"
 #include "app_loader.h"
 #include "codec/file.h"
+#include "codec/precision.h"
 #include "codec/text_memory.h"
 #include "codec/version.h"
 #include "obs/log.h"
@@ -167,6 +168,8 @@ static char *find_built_in(void)
 static enum lm_status start_registry(struct app *app, struct lm_error *error)
 {
     const struct settings *settings = app->settings;
+    enum lm_precision precision = LM_PRECISION_FLOAT32;
+    precision_parse(settings->precision, &precision);
     app->built_in = find_built_in();
     const struct registry_options options = {
         .folder = settings->models[0] ? settings->models : NULL,
@@ -178,6 +181,7 @@ static enum lm_status start_registry(struct app *app, struct lm_error *error)
                    .max_nodes = settings->max_model_nodes,
                    .max_elements = settings->max_model_elements,
                    .max_bytes = settings->max_model_bytes},
+        .precision = precision,
         .retire = on_retired,
         .retire_context = app,
         .loaded = on_loaded,

@@ -8,6 +8,7 @@
 #include "api/v2_answers.h"
 #include "codec/answer.h"
 #include "codec/policy.h"
+#include "codec/precision.h"
 #include "obs/plain_text.h"
 
 char *model_answers_text(json_t *value)
@@ -65,7 +66,7 @@ static json_t *operators(const struct lm_model *model)
 /* What model.json says beside what has a place of its own in the answer. */
 static json_t *description(const struct model_dir *dir)
 {
-    static const char *const told[] = {"input", "output", "labels", "masking"};
+    static const char *const told[] = {"input", "output", "labels", "masking", "precision"};
     json_t *rest = dir->about.json ? json_copy(dir->about.json) : json_object();
     for (size_t i = 0; rest && i < sizeof told / sizeof told[0]; i++)
         json_object_del(rest, told[i]);
@@ -87,11 +88,12 @@ static json_t *warnings(const struct model_dir *dir)
 static json_t *network(const struct model_entry *entry)
 {
     const struct lm_model_info *info = &entry->info;
-    return json_pack("{s:s, s:I, s:I, s:o, s:I, s:I, s:I, s:I, s:I, s:o, s:f}", "output",
+    return json_pack("{s:s, s:I, s:I, s:o, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:o, s:f}", "output",
                      entry->dir.about.probabilities ? "probabilities" : "logits", "classes",
                      (json_int_t)info->classes, "labels",
                      (json_int_t)json_array_size(entry->dir.labels), "masking",
-                     policy_to_json(&info->policy), "opset", (json_int_t)info->opset, "layers",
+                     policy_to_json(&info->policy), "precision", precision_name(info->precision),
+                     "kernels", info->kernels, "opset", (json_int_t)info->opset, "layers",
                      (json_int_t)info->layers, "parameters", (json_int_t)info->parameters, "macs",
                      (json_int_t)info->macs, "weight_bytes", (json_int_t)info->weight_bytes,
                      "operators", operators(entry->model), "load_ms", entry->load_ms);

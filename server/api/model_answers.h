@@ -22,6 +22,7 @@ char *model_answers_list(const struct model_status *models, size_t n);
  *                        "mean": [3], "std": [3], "assumed": whether there was no model.json},
  *      "output": "logits" | "probabilities", "classes": 1000, "labels": how many (0: none),
  *      "masking": {"concat", "exposed", "average_pool", "global_pool"},
+ *      "precision": "float32" | "bfloat16", "kernels": "avx512", ...,
  *      "opset", "layers": how many, "parameters", "macs", "weight_bytes",
  *      "operators": {"Conv": 26, ...}, "load_ms",
  *      "description": {what else is in model.json}, "warnings": ["..."]} */

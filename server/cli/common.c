@@ -29,7 +29,8 @@ enum lm_status common_check_precision(const char *precision, struct lm_error *er
     enum lm_precision unused;
     if (!precision || precision_parse(precision, &unused))
         return LM_OK;
-    return lm_fail(error, LM_INVALID, "precision %.40s: there are " PRECISION_NAMES, precision);
+    return lm_fail(error, LM_INVALID, "precision: \"%.40s\" is none of " PRECISION_NAMES,
+                   precision);
 }
 
 enum lm_status common_load_model(const char *path, const char *policy, const char *precision,

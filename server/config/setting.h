@@ -82,6 +82,7 @@ void setting_free_value(const struct setting *setting, struct settings *settings
 bool setting_is_store(const char *text);
 bool setting_is_origin(const char *text);
 bool setting_is_level(const char *text);
+bool setting_is_precision(const char *text);
 bool setting_is_model_name(const char *text);
 
 /* ---- the steps of settings_load ---- */

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "codec/precision.h"
+
 #define ALPHANUMERIC "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 
 bool setting_is_store(const char *text)
@@ -18,6 +20,12 @@ bool setting_is_level(const char *text)
         if (strcmp(text, levels[i]) == 0)
             return true;
     return false;
+}
+
+bool setting_is_precision(const char *text)
+{
+    enum lm_precision unused;
+    return precision_parse(text, &unused);
 }
 
 bool setting_is_model_name(const char *text)

@@ -77,6 +77,7 @@ struct settings {
     /* models */
     uint32_t max_models;
     uint64_t max_model_file_bytes, max_model_nodes, max_model_elements, max_model_bytes;
+    char *precision; /* float32 or bfloat16: of models that do not say */
 
     /* jobs */
     char *store; /* as it was said */

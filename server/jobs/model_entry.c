@@ -70,6 +70,8 @@ enum lm_status model_entry_load(const char *name, const char *path, const struct
         return LM_OK;
     }
     made->entry.dir.limits = options->limits;
+    if (!made->entry.dir.about.says_precision)
+        made->entry.dir.about.precision = options->precision;
     if (status == LM_OK)
         status = model_dir_load(&made->entry.dir, NULL, &made->entry.model, error);
     if (status != LM_OK) {

@@ -53,6 +53,7 @@ struct registry_options {
     size_t n_only;
     size_t max_models;             /* ready at the same time; 0: REGISTRY_MAX_MODELS */
     struct lm_model_limits limits; /* of each */
+    enum lm_precision precision;   /* of those whose model.json says none */
 
     /* The last reference to a model has gone; it is freed when this returns.  The sessions that
      * workers hold for it have to go first: jobs_forget_model. */

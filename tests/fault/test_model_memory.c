@@ -68,6 +68,18 @@ static enum lm_status load_model(struct lm_error *error)
     return status;
 }
 
+static enum lm_status load_bfloat16(struct lm_error *error)
+{
+    const struct lm_model_options options = {.precision = LM_PRECISION_BFLOAT16};
+    struct lm_model *const untouched = (struct lm_model *)(void *)error, *loaded = untouched;
+    enum lm_status status = lm_model_load(path, &options, &loaded, error);
+    if (status == LM_OK)
+        lm_model_free(loaded);
+    else
+        assert_ptr_equal(loaded, untouched);
+    return status;
+}
+
 static enum lm_status check_model(struct lm_error *error)
 {
     char *const untouched = error->text;
@@ -90,6 +102,7 @@ static void test_load(void **state)
 {
     (void)state;
     fault_ratchet(load_model);
+    fault_ratchet(load_bfloat16);
 }
 
 static void test_check(void **state)

@@ -18,12 +18,13 @@ IMAGES = os.path.join(SHARED, "images")
 
 # One model has one label more than the 1000 classes: index 0 is the background.
 OFFSET = {"mobilenet_v2": 1, "squeezenet_v1_1": 0}
-TOLERANCE = {"mobilenet_v2": 0.06, "squeezenet_v1_1": 1e-4}
+TOLERANCE = {"float32": {"mobilenet_v2": 0.06, "squeezenet_v1_1": 1e-4},
+             "bfloat16": {"mobilenet_v2": 0.1, "squeezenet_v1_1": 0.03}}
 
 
-def predict(model, image):
+def predict(model, image, precision):
     answer = subprocess.run([BINARY, "predict", "--model", os.path.join(SHARED, "models", model),
-                             os.path.join(IMAGES, image), "--json"],
+                             os.path.join(IMAGES, image), "--json", "--precision", precision],
                             check=True, capture_output=True, text=True)
     return json.loads(answer.stdout)["predictions"][0]["top"][0]
 
@@ -31,24 +32,28 @@ def predict(model, image):
 @unittest.skipUnless(os.path.exists(os.path.join(IMAGES, "expected.tsv")),
                      "the shared photographs are not here")
 class Photographs(unittest.TestCase):
-    def check_model(self, model):
+    def check_model(self, model, precision="float32"):
         with open(os.path.join(IMAGES, "expected.tsv"), encoding="utf-8") as table:
             rows = list(csv.DictReader(table, delimiter="\t"))
         self.assertEqual(len(rows), 64)
         worst = 0
         for row in rows:
             with self.subTest(image=row["file"]):
-                top = predict(model, row["file"])
+                top = predict(model, row["file"], precision)
                 self.assertEqual(top["index"], int(row["class_index_1000"]) + OFFSET[model])
                 worst = max(worst, abs(top["probability"] - float(row["p_" + model])))
-        print(f"{model}: 64 photographs, largest difference in probability {worst:.5f}")
-        self.assertLess(worst, TOLERANCE[model])
+        print(f"{model}, {precision}: 64 photographs, largest difference in probability {worst:.5f}")
+        self.assertLess(worst, TOLERANCE[precision][model])
 
     def test_mobilenet_v2(self):
         self.check_model("mobilenet_v2")
 
     def test_squeezenet_v1_1(self):
         self.check_model("squeezenet_v1_1")
+
+    def test_bfloat16(self):
+        for model in OFFSET:
+            self.check_model(model, "bfloat16")
 
 
 if __name__ == "__main__":

@@ -27,6 +27,9 @@ FIELDS = {
 }
 
 
+PRECISIONS = ("float32", "bfloat16")
+
+
 class Error(ctypes.Structure):
     _fields_ = [("status", ctypes.c_int), ("text", ctypes.c_char * 500)]
 
@@ -34,7 +37,7 @@ class Error(ctypes.Structure):
 class Options(ctypes.Structure):
     _fields_ = [("height", ctypes.c_uint32), ("width", ctypes.c_uint32),
                 ("policy", ctypes.c_int * 4), ("limits", ctypes.c_uint64 * 4),
-                ("portable", ctypes.c_bool)]
+                ("memo_bytes", ctypes.c_uint64), ("portable", ctypes.c_bool), ("precision", ctypes.c_int)]
 
 
 class Info(ctypes.Structure):
@@ -42,7 +45,8 @@ class Info(ctypes.Structure):
                 ("width", ctypes.c_uint32), ("classes", ctypes.c_uint32),
                 ("layers", ctypes.c_uint32), ("opset", ctypes.c_int64),
                 ("parameters", ctypes.c_uint64), ("macs", ctypes.c_uint64),
-                ("weight_bytes", ctypes.c_uint64), ("policy", ctypes.c_int * 4)]
+                ("weight_bytes", ctypes.c_uint64), ("policy", ctypes.c_int * 4),
+                ("precision", ctypes.c_int), ("kernels", ctypes.c_char_p)]
 
 
 class Mask(ctypes.Structure):
@@ -93,11 +97,13 @@ def policy_codes(policy):
 
 
 class Model:
-    def __init__(self, path, policy="default", size=(0, 0), portable=False, batch=4):
+    def __init__(self, path, policy="default", size=(0, 0), portable=False, batch=4,
+                 precision="float32"):
         self.lib, self.handle, self.session = library(), ctypes.c_void_p(), ctypes.c_void_p()
         self.batch = batch
         options = Options(size[0], size[1], (ctypes.c_int * 4)(*policy_codes(policy)))
         options.portable = portable
+        options.precision = PRECISIONS.index(precision)
         self._check(lambda e: self.lib.lm_model_load(str(path).encode(), ctypes.byref(options),
                                                      ctypes.byref(self.handle), e))
         self.info = Info()

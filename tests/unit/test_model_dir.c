@@ -145,6 +145,10 @@ static void refuses_bad_choices(void **state)
     (void)state;
     expect_error("{\"output\": \"logit\"}", LM_INVALID,
                  "model.json: output must be \"logits\" or \"probabilities\", not \"logit\"");
+    expect_error("{\"precision\": \"int8\"}", LM_INVALID,
+                 "model.json: precision must be \"float32\" or \"bfloat16\", not \"int8\"");
+    expect_error("{\"precision\": 16}", LM_INVALID,
+                 "model.json: precision must be \"float32\" or \"bfloat16\", not 16");
     expect_error("{\"masking\": \"layer\"}", LM_INVALID, "model.json: masking must be an object");
     expect_error("{\"masking\": {\"concat\": \"both\"}}", LM_INVALID,
                  "model.json: masking.concat: \"both\" is none of union, majority, intersection");

@@ -34,6 +34,7 @@ static const char NETWORK[] =
     "int st 1,1;int en 4,4;int ax 2,3;Slice sl h21,st,en,ax h22;Flatten fl h22 h23;"
     "Gemm ge h23,g h24;Softmax so h24 y axis:1";
 
+static struct lm_model_options options;
 static struct lm_model *model;
 static float *images[BATCH];
 static struct lm_mask masks[BATCH];
@@ -45,7 +46,7 @@ static int start(void **state)
     if (hostile_start(state) != 0)
         return -1;
     struct lm_error error = {0};
-    if (lm_model_load(network_file(NETWORK), NULL, &model, &error) != LM_OK)
+    if (lm_model_load(network_file(NETWORK), &options, &model, &error) != LM_OK)
         fail_msg("%s", error.text);
     for (uint32_t s = 0; s < BATCH; s++) {
         inputs[s] = images[s] = malloc(PLANES * sizeof(float));
@@ -395,5 +396,9 @@ int main(void)
         cmocka_unit_test(test_stats),         cmocka_unit_test(test_profile),
         cmocka_unit_test(test_profile_bytes),
     };
-    return cmocka_run_group_tests_name("session", tests, start, stop);
+    int failed = cmocka_run_group_tests_name("session", tests, start, stop);
+    options.precision = LM_PRECISION_BFLOAT16;
+    failed += cmocka_run_group_tests_name("session in bfloat16", tests, start, stop);
+    options.portable = true;
+    return failed + cmocka_run_group_tests_name("portable, too", tests, start, stop);
 }

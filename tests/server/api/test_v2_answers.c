@@ -111,6 +111,8 @@ static void details(void **state)
     assert_non_null(json);
     assert_true(json_integer_value(json_object_get(json, "layers")) == tiny.info.layers);
     assert_true(json_integer_value(json_object_get(json, "weight_bytes")) >= 216 * 4);
+    assert_string_equal(json_string_value(json_object_get(json, "kernels")), tiny.info.kernels);
+    json_object_del(json, "kernels");
     json_object_del(json, "layers");
     json_object_del(json, "weight_bytes");
     assert_text(json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(9)),
@@ -119,7 +121,8 @@ static void details(void **state)
                 "\"crop\":\"center\",\"mean\":[127.5,127.5,127.5],\"std\":[64.0,64.0,64.0],"
                 "\"assumed\":false},\"output\":\"logits\",\"classes\":8,\"labels\":0,\"masking\":"
                 "{\"concat\":\"union\",\"exposed\":\"computed\",\"average_pool\":\"visible\","
-                "\"global_pool\":\"visible\"},\"opset\":13,\"parameters\":224,\"macs\":124416,"
+                "\"global_pool\":\"visible\"},\"precision\":\"float32\",\"opset\":13,"
+                "\"parameters\":224,\"macs\":124416,"
                 "\"operators\":{\"Conv\":1,\"Relu\":1,\"GlobalAveragePool\":1,\"Flatten\":1},"
                 "\"load_ms\":1.5,\"description\":{\"name\":\"tiny\",\"trained\":{\"top1\":0.7}},"
                 "\"warnings\":[]}");

@@ -130,16 +130,18 @@ static void strings(void **state)
     (void)state;
     struct loaded loaded =
         load_well(WORDS("--models", "/srv/my models", "--keys=", "--log-level=debug",
-                        "--load-models", "resnet18.a1-x"),
+                        "--precision=bfloat16", "--load-models", "resnet18.a1-x"),
                   WORDS("LAYERMASK_KEYS=/etc/keys"));
     assert_string_equal(loaded.settings.models, "/srv/my models");
     assert_string_equal(loaded.settings.keys, "");
     assert_string_equal(loaded.settings.log_level, "debug");
+    assert_string_equal(loaded.settings.precision, "bfloat16");
     assert_string_equal(loaded.settings.load_models.items[0], "resnet18.a1-x");
     settings_free(&loaded.settings);
     expect_refused("--models=a\nb", "--models: \"a?b\" is not a text of at most 4096 bytes");
     expect_refused("--log-level=loud",
                    "--log-level: \"loud\" is not debug, info, warning or error");
+    expect_refused("--precision=int8", "--precision: \"int8\" is not float32 or bfloat16");
     expect_refused("--log-level=", "--log-level: \"\" is not debug, info, warning or error");
     expect_refused("--load-models=../x", "--load-models: \"../x\" is not a model's name "
                                          "(letters, digits, . _ -)");
