@@ -3,8 +3,6 @@
 
 #include <string.h>
 
-#include "codec/precision.h"
-
 #define ALPHANUMERIC "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 
 bool setting_is_store(const char *text)
@@ -24,8 +22,7 @@ bool setting_is_level(const char *text)
 
 bool setting_is_precision(const char *text)
 {
-    enum lm_precision unused;
-    return precision_parse(text, &unused);
+    return strcmp(text, "float32") == 0 || strcmp(text, "bfloat16") == 0;
 }
 
 bool setting_is_model_name(const char *text)

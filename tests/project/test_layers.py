@@ -53,7 +53,7 @@ C_HEADERS = {"assert", "ctype", "errno", "float", "inttypes", "limits", "locale"
 POSIX_HEADERS = {"dirent", "fcntl", "getopt", "netdb", "poll", "pthread", "search", "signal", "strings",
                  "termios", "unistd",
                  "arpa/inet", "netinet/in"}      # and sys/
-MACHINE_HEADERS = {"immintrin", "arm_neon"}
+MACHINE_HEADERS = {"immintrin", "cpuid", "arm_neon"}
 # What the engine may never call.
 FORBIDDEN = {"printf", "puts", "putchar", "fprintf", "vprintf", "vfprintf", "fputs", "perror",
              "stdout", "stderr", "stdin", "getenv", "secure_getenv", "setenv", "exit", "_exit",
