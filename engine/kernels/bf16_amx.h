@@ -54,7 +54,7 @@ static inline void pack_piece(uint16_t *target, const void *source, bool rounded
 /* How many of the next taps, 8 at most, stand side by side; step: 0 to 7 times their bytes. */
 static inline uint32_t side_by_side(const void *const *source, uint32_t taps, __m512i step)
 {
-    __mmask8 there = taps >= 8 ? 0xff : (__mmask8)((1u << taps) - 1);
+    __mmask8 there = (__mmask8)(taps >= 8 ? 0xffu : (1u << taps) - 1);
     __m512i at = _mm512_maskz_loadu_epi64(there, source);
     __m512i wanted = _mm512_add_epi64(_mm512_set1_epi64((int64_t)(uintptr_t)*source), step);
     uint32_t differ = ~(uint32_t)_mm512_mask_cmpeq_epi64_mask(there, at, wanted);
