@@ -169,7 +169,7 @@ static uint64_t lay_out(struct shelves *shelves, const struct graph *graph, uint
 enum lm_status shelves_create(const struct graph *graph, uint64_t max_bytes, struct shelves **out,
                               struct lm_error *error)
 {
-    static uint8_t nowhere[1];
+    uint8_t nowhere[1];
     struct shelves counted = {.block = nowhere};
     uint64_t each = MOST_EACH;
     while (each && lay_out(&counted, graph, each) > max_bytes)

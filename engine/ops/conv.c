@@ -63,7 +63,7 @@ static size_t conv_scratch(const struct graph *graph, const struct step *step)
 {
     if (step->conv.halves)
         return conv_bf16_scratch(graph, step);
-    static uint8_t nowhere[1];
+    uint8_t nowhere[1];
     struct conv_scratch unused;
     const struct prologue *before = step->conv.before;
     size_t after = program_scratch(graph, step, &step->program);

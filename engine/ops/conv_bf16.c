@@ -65,7 +65,7 @@ static size_t lay_out(const struct graph *graph, const struct step *step, uint8_
 
 size_t conv_bf16_scratch(const struct graph *graph, const struct step *step)
 {
-    static uint8_t nowhere[1];
+    uint8_t nowhere[1];
     struct scratch unused;
     const struct prologue *before = step->conv.before;
     size_t after = program_scratch(graph, step, &step->program);

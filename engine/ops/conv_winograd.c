@@ -105,7 +105,7 @@ static size_t lay_out(const struct step *step, uint8_t *base, struct winograd_sc
 
 size_t conv_winograd_scratch(const struct step *step)
 {
-    static uint8_t nowhere[1];
+    uint8_t nowhere[1];
     struct winograd_scratch unused;
     return lay_out(step, nowhere, &unused);
 }

@@ -230,7 +230,7 @@ static void test_numbers(void **state)
         uint64_t *a = plane_of(rows, height, width), *b = plane_of(shown, height, width);
         int32_t *map = malloc(cells * sizeof *map), next = 1000;
         memset(map, 0x77, cells * sizeof *map);
-        sites_number(kernels_choose(i % 2), height, width, a, b, 1000, map, stride);
+        sites_number(kernels_choose(i % 2, false), height, width, a, b, 1000, map, stride);
         for (size_t k = 0; k < cells; k++) {
             size_t y = k / stride, x = k % stride, at = y * width + x;
             int32_t want = x >= width ? 0x77777777 : shown[at] ? next : -1;

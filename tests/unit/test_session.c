@@ -347,8 +347,10 @@ static void test_profile(void **state)
     assert_int_equal(needed, 2 * stats.macs_needed);
     assert_int_equal(done, 2 * stats.macs_done);
     uint32_t second = strcmp(steps[1].kind, "recall") != 0 ? 1 : 2;
-    assert_string_equal(steps[0].kernel, "gathered product");
-    assert_string_equal(steps[second].kernel, "depthwise and product");
+    bool rounded = options.precision == LM_PRECISION_BFLOAT16;
+    assert_string_equal(steps[0].kernel, rounded ? "bfloat16 product" : "gathered product");
+    assert_string_equal(steps[second].kernel,
+                        rounded ? "bfloat16 product" : "depthwise and product");
     lm_session_profile(session, 0);
     run(session, NULL, logits);
     lm_session_profile_read(session, &profile, steps);
