@@ -5,16 +5,19 @@
 #include "graph/memo.h"
 #include "graph/run.h"
 
-/* Of the input: which pixels are visible. */
-void identity_of_input(struct run *run, uint32_t sample);
+/* In place of a sample: the picture without a mask. */
+#define IDENTITY_PLAIN UINT32_MAX
 
-/* Of a step's windows on input 0, which see as many rounds of neighbour-padded cells. */
+/* Of a sample: all values before the last recall step. */
+void run_identify(struct run *run, uint32_t sample);
+
+/* Of a step's windows on input 0, which see as many rounds of neighbour-padded cells, and of its
+ * other inputs' sites. */
 void identity_of_windows(struct run *run, const struct step *step, const struct window *window,
                          uint32_t rounds, uint32_t sample);
 
-/* Joins the identities of inputs first..n_inputs-1 into those of the output; from 1 on, it has
- * some already. */
-void identity_join(struct run *run, const struct step *step, uint32_t first);
+/* Of a step that joins the rows of its inputs' sites. */
+void identity_of_inputs(struct run *run, const struct step *step, uint32_t sample);
 
 /* 64 bits into 64, one to one, all of them mixed (the finalizer of MurmurHash3, by A. Appleby). */
 static inline uint64_t identity_mix(uint64_t x)
@@ -28,6 +31,15 @@ static inline uint64_t identity_mix(uint64_t x)
 static inline uint64_t identity_factor(uint64_t i)
 {
     return identity_mix(i + 0x9e3779b97f4a7c15u) | 1;
+}
+
+/* Of a site; 0 if it is masked and its row is not used. */
+static inline uint64_t identity_at(const struct identity_map *map, uint32_t site)
+{
+    size_t cell = site_y(site) * map->stride + site_x(site);
+    if (!sites_has(map->touched, map->width, site))
+        return map->plain[cell];
+    return map->all == map->seen && sites_has(map->masked, map->width, site) ? 0 : map->all[cell];
 }
 
 #endif

@@ -51,18 +51,6 @@ static void drop_masked(struct run *run, uint32_t value, uint32_t sample)
                   value_words(&run->graph->values[value]));
 }
 
-/* Of the values before the last recall step. */
-static void identify(struct run *run, uint32_t sample)
-{
-    const struct graph *graph = run->graph;
-    identity_of_input(run, sample);
-    for (size_t i = 0; i < memo_identities(run->memo)->steps; i++) {
-        const struct step *step = &graph->steps[i];
-        if (run->plan->values[step->output].identity == step->output)
-            step->kind->identify(run, step, sample);
-    }
-}
-
 /* Backwards from step end - 1 to step first. */
 static void demand_of_steps(struct run *run, size_t first, size_t end, uint32_t sample)
 {
@@ -110,7 +98,7 @@ static void propagate(struct run *run, uint32_t sample)
     for (size_t i = 0; i < graph->n_steps; i++)
         propagate_visible(run, &graph->steps[i], sample);
     if (early && run->hides[sample])
-        identify(run, sample);
+        run_identify(run, sample);
     demand_of_steps(run, early ? early + 1 : 0, graph->n_steps, sample);
     if (!early)
         return;

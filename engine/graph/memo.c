@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "graph/identity.h"
 #include "graph/sites.h"
 
 /* New slots that a sample of this run was given. */
@@ -29,7 +30,7 @@ struct memo {
     uint8_t *block; /* all that the pointers point into */
 };
 
-const struct identities *memo_identities(const struct memo *memo)
+struct identities *memo_identities(struct memo *memo)
 {
     return &memo->identities;
 }
@@ -49,12 +50,17 @@ void memo_look_up(struct memo *memo, uint32_t index, uint32_t sample, uint64_t *
     struct cut *cut = &memo->cuts[index];
     struct span *given = &cut->given[sample];
     int32_t *slot_of = cut->slot_of + sample * cut->sites;
+    const struct identity_map *map = memo->identities.of[cut->value];
     uint32_t *places = memo->identities.list;
+    uint64_t *keys = memo->identities.fresh;
     uint32_t n = sites_list(cut->height, cut->width, demand, places);
-    for (uint32_t i = 0; i < n; i++)
+    for (uint32_t i = 0; i < n; i++) {
+        uint64_t identity = identity_at(map, places[i]);
         places[i] = site_y(places[i]) * cut->width + site_x(places[i]);
-    if (!shelves_look_up(memo->shelves, index, memo, places, n, memo->identities.of[cut->value],
-                         slot_of, &given->first, &given->end))
+        keys[i] = shelves_key(memo->shelves, index, places[i], identity);
+    }
+    if (!shelves_look_up(memo->shelves, index, memo, places, n, keys, slot_of, &given->first,
+                         &given->end))
         return;
     for (uint32_t i = 0; i < n; i++) {
         uint32_t y = places[i] / cut->width, x = places[i] % cut->width;
@@ -148,25 +154,66 @@ static void list_cuts(const struct graph *graph, struct memo *memo)
     }
 }
 
+/* The frame around a value's sites that all maps of values with its identities have. */
+static struct pad_map frame_of(const struct graph *graph, const struct plan *plan, uint32_t root)
+{
+    const struct value *value = &graph->values[root];
+    struct pad_map frame = {.height = value->height, .width = value->width};
+    uint32_t bottom = 0, right = 0;
+    for (size_t m = 0; m < plan->n_maps; m++) {
+        const struct pad_map *map = &plan->maps[m];
+        if (plan->values[map->value].identity != root)
+            continue;
+        uint32_t below = map->height - map->top - value->height;
+        uint32_t beside = map->width - map->left - value->width;
+        frame.top = frame.top > map->top ? frame.top : map->top;
+        frame.left = frame.left > map->left ? frame.left : map->left;
+        bottom = bottom > below ? bottom : below;
+        right = right > beside ? right : beside;
+    }
+    frame.height += frame.top + bottom;
+    frame.width += frame.left + right;
+    return frame;
+}
+
+static struct identity_map *lay_out_map(struct pieces *p, const struct graph *graph,
+                                        const struct plan *plan, uint32_t root)
+{
+    struct pad_map frame = frame_of(graph, plan, root);
+    struct identity_map *map = piece(p, 1, sizeof *map), unused;
+    struct identity_map *out = map ? map : &unused;
+    size_t words = value_words(&graph->values[root]);
+    bool apart = plan->values[root].masked_rows && root != graph->input;
+    out->cells = (size_t)frame.height * frame.width;
+    out->stride = frame.width;
+    out->memory = piece(p, out->cells * (apart ? 3 : 2), sizeof *out->memory);
+    out->width = graph->values[root].width;
+    out->touched = piece(p, words, sizeof *out->touched);
+    out->masked = piece(p, words, sizeof *out->masked);
+    out->changed = piece(p, words, sizeof *out->changed);
+    out->blank = piece(p, words, sizeof *out->blank);
+    if (map) {
+        map->all = map->memory + (size_t)frame.top * frame.width + frame.left;
+        map->plain = map->all + map->cells;
+        map->seen = apart ? map->plain + map->cells : map->all;
+        memset(map->memory, 0, map->cells * (apart ? 3 : 2) * sizeof *map->memory);
+    }
+    return map;
+}
+
 static void lay_out_identities(struct pieces *p, struct identities *ids, const struct graph *graph,
                                const struct plan *plan)
 {
-    size_t cells = 0, sites = 0;
+    size_t sites = 0;
     ids->of = piece(p, graph->n_values, sizeof *ids->of);
     for (uint32_t v = 0; v < graph->n_values; v++) {
         uint32_t root = plan->values[v].identity;
         size_t n = (size_t)value_sites(&graph->values[v]);
-        uint64_t *own = root == v ? piece(p, n, sizeof *own) : NULL;
+        struct identity_map *own = root == v ? lay_out_map(p, graph, plan, v) : NULL;
         sites = root != GRAPH_NO_VALUE && n > sites ? n : sites;
         if (ids->of)
             ids->of[v] = root == v ? own : root == GRAPH_NO_VALUE ? NULL : ids->of[root];
     }
-    for (size_t m = 0; m < plan->n_maps; m++) {
-        size_t n = (size_t)plan->maps[m].height * plan->maps[m].width;
-        if (plan->values[plan->maps[m].value].identity != GRAPH_NO_VALUE && n > cells)
-            cells = n;
-    }
-    ids->cells = piece(p, cells, sizeof *ids->cells);
     ids->fresh = piece(p, sites, sizeof *ids->fresh);
     ids->list = piece(p, sites + SITES_SLACK, sizeof *ids->list);
 }

@@ -45,15 +45,32 @@ enum { MEMO_PATIENCE = 8 };
 bool memo_run_begins(struct memo *memo, uint64_t picture);
 void memo_run_ends(struct memo *memo);
 
-/* Identities of one sample's sites, for those that make them (graph/identity.h). */
-struct identities {
-    uint64_t **of;   /* value: its sites'; NULL if it has none; two values may share one array */
-    uint64_t *cells; /* room for those of any framed value */
-    uint64_t *fresh; /* and of any value */
-    uint32_t *list;  /* room for any value's sites */
-    size_t steps;    /* how many of the first steps make some */
+/* Identities of one sample's sites, in a frame that has room for what windows see beyond them.
+ * Most sites see no masked pixel: theirs are the same for all samples.  The arrays are brought up
+ * to date only where windows look: elsewhere they hold what an older sample left. */
+struct identity_map {
+    uint64_t *memory;     /* of the arrays below: cells of each, frame included */
+    size_t cells, stride; /* of a row */
+    uint64_t *all;        /* of the first site */
+    uint64_t *seen;       /* the same, 0 at masked sites, for windows; is `all` if the rows of
+                             masked sites are not used */
+    uint64_t *plain;      /* where nothing is masked */
+    uint32_t width;       /* planes of sites: */
+    uint64_t *touched;    /* may differ from `plain` */
+    uint64_t *masked;
+    uint64_t *changed; /* the arrays do not hold `plain` */
+    uint64_t *blank;   /* `seen` holds 0 */
 };
-const struct identities *memo_identities(const struct memo *memo);
+
+/* For those that make them (graph/identity.h). */
+struct identities {
+    struct identity_map **of; /* value: its sites'; NULL if it has none; two may share one */
+    uint64_t *fresh;          /* room for those of any value's sites */
+    uint32_t *list;           /* room for any value's sites */
+    size_t steps;             /* how many of the first steps make some */
+    bool ready;               /* `plain` has been made */
+};
+struct identities *memo_identities(struct memo *memo);
 
 /* Takes from `demand`, a plane of the value that recall step `cut` reads, the sites of a sample
  * whose rows are known or will be made for another sample of this run, and notes where they are. */

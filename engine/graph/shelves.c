@@ -84,11 +84,19 @@ static size_t find(const struct shelves *shelves, uint64_t key)
     return at;
 }
 
-static int32_t slot_of_row(struct shelves *shelves, struct shelf *shelf, const void *who,
-                           uint64_t place, uint64_t identity)
+uint64_t shelves_key(const struct shelves *shelves, uint32_t cut, uint32_t place, uint64_t identity)
 {
-    uint64_t key = identity_mix(identity + place * 0x9e3779b97f4a7c15u);
+    uint64_t where = (uint64_t)cut << 32 | place;
+    uint64_t key = identity_mix(identity + where * 0x9e3779b97f4a7c15u);
     key += !key;
+    __builtin_prefetch(&shelves->keys[key & (shelves->table - 1)]);
+    __builtin_prefetch(&shelves->slots[key & (shelves->table - 1)]);
+    return key;
+}
+
+static int32_t slot_of_row(struct shelves *shelves, struct shelf *shelf, const void *who,
+                           uint64_t key)
+{
     size_t at = find(shelves, key);
     if (shelves->keys[at]) {
         uint32_t slot = shelves->slots[at];
@@ -104,8 +112,8 @@ static int32_t slot_of_row(struct shelves *shelves, struct shelf *shelf, const v
 }
 
 uint32_t shelves_look_up(struct shelves *shelves, uint32_t cut, const void *who,
-                         const uint32_t *places, uint32_t n, const uint64_t *identity,
-                         int32_t *slot_of, uint32_t *first, uint32_t *end)
+                         const uint32_t *places, uint32_t n, const uint64_t *keys, int32_t *slot_of,
+                         uint32_t *first, uint32_t *end)
 {
     struct shelf *shelf = &shelves->shelves[cut];
     uint32_t known = 0;
@@ -113,7 +121,7 @@ uint32_t shelves_look_up(struct shelves *shelves, uint32_t cut, const void *who,
     *first = shelf->used;
     for (uint32_t i = 0; i < n; i++) {
         uint32_t p = places[i];
-        slot_of[p] = slot_of_row(shelves, shelf, who, (uint64_t)cut << 32 | p, identity[p]);
+        slot_of[p] = slot_of_row(shelves, shelf, who, keys[i]);
         known += slot_of[p] >= KNOWN;
     }
     *end = shelf->used;

@@ -46,13 +46,21 @@ static uint64_t concat_word(struct run *run, const struct step *step, uint32_t s
     return sites_above(count, over);
 }
 
+/* Whether a site is only visible where it is in all inputs; a majority of two is both. */
+static bool needs_all(const struct graph *graph, const struct step *step)
+{
+    enum lm_concat policy = graph->policy.concat;
+    return policy == LM_CONCAT_INTERSECTION || step->n_inputs == 1 ||
+           (policy == LM_CONCAT_MAJORITY && step->channels.concatenated <= 2);
+}
+
 /* The mask of a Concat, from how many of its inputs are visible. */
 static void concat_visible(struct run *run, const struct step *step, uint32_t sample)
 {
     uint64_t *out = value_visible(run, step->output, sample);
     size_t n = value_words(&run->graph->values[step->output]);
     enum lm_concat policy = run->graph->policy.concat;
-    if (policy == LM_CONCAT_INTERSECTION || step->n_inputs == 1) {
+    if (needs_all(run->graph, step)) {
         visible_intersection(run, step, 0, sample);
         return;
     }
@@ -78,8 +86,7 @@ static bool channels_read_masked(const struct graph *graph, const struct step *s
                                  bool masked)
 {
     (void)input;
-    return masked || (step->channels.concatenated && step->n_inputs > 1 &&
-                      graph->policy.concat != LM_CONCAT_INTERSECTION);
+    return masked || (step->channels.concatenated && !needs_all(graph, step));
 }
 
 static void copy_run(const struct channel_run *r, float *target, size_t target_stride,
@@ -144,8 +151,7 @@ static void channels_clear(struct step *step)
 
 static void channels_identify(struct run *run, const struct step *step, uint32_t sample)
 {
-    (void)sample;
-    identity_join(run, step, 0);
+    identity_of_inputs(run, step, sample);
 }
 
 const struct step_kind step_channels = {

@@ -87,11 +87,9 @@ bool conv_reads_masked(const struct graph *graph, const struct step *step, uint3
 
 void conv_identify(struct run *run, const struct step *step, uint32_t sample)
 {
-    if (step->conv.pointwise) {
-        identity_join(run, step, 0);
-        return;
-    }
     const struct window *window = conv_outer_window(&step->conv);
-    identity_of_windows(run, step, window, window->kernel_width, sample);
-    identity_join(run, step, 1);
+    if (step->conv.pointwise)
+        identity_of_inputs(run, step, sample);
+    else
+        identity_of_windows(run, step, window, window->kernel_width, sample);
 }

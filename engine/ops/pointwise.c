@@ -53,8 +53,7 @@ static void pointwise_execute(struct run *run, const struct step *step)
 
 static void pointwise_identify(struct run *run, const struct step *step, uint32_t sample)
 {
-    (void)sample;
-    identity_join(run, step, 0);
+    identity_of_inputs(run, step, sample);
 }
 
 static size_t pointwise_scratch(const struct graph *graph, const struct step *step)
