@@ -67,7 +67,8 @@ void lm_session_turn_to(struct lm_session *session, uint64_t picture);
 /* What the last run did, over its n images. */
 struct lm_run_stats {
     uint64_t macs_needed; /* multiply-adds of the demanded sites, were nothing remembered */
-    uint64_t macs_done;   /* really executed (padding of blocks and groups included) */
+    uint64_t macs_done;   /* really executed: the padding of blocks and groups included; 3x3
+                             convolutions take fewer than they need (Winograd) */
     uint64_t macs_plain;  /* if all had been visible */
 };
 

@@ -30,6 +30,39 @@ def conv(net, x, v):
                     **attributes)
 
 
+# Enough channels for tiles of 4x4 outputs; with so many weights and few sites, of 2x2.
+TILES = dict(exact=(16, 16, [1] * 4), odd=(17, 35, [1] * 4), wide=(40, 70, [1] * 4),
+             no_pads=(33, 64, [0] * 4), asymmetric=(20, 17, [2, 0, 1, 3]),
+             small=(140, 131, [1] * 4), small_no_pads=(136, 135, [0] * 4),
+             small_asymmetric=(131, 140, [0, 2, 3, 1]))
+
+
+@cases(**TILES)
+def conv_tiles(net, x, v):
+    inputs, outputs, pads = v
+    x = net.add("Relu", net.conv(x, inputs, (1, 1)))
+    return net.conv(x, outputs, (3, 3), pads=pads, bias=bool(net.rng.integers(2)))
+
+
+@cases(**{name: TILES[name] for name in ("exact", "odd", "small")})
+def conv_tiles_block(net, x, v):
+    """Residuals with the same sites and with others, a program, exposed sites."""
+    inputs, outputs, pads = v
+    x = net.add("Relu", net.conv(x, outputs, (1, 1)))
+    y = net.add("Relu", net.conv(net.conv(x, inputs, (1, 1)), outputs, (3, 3), pads=pads))
+    y = net.add("Relu", net.add("Add", net.conv(y, outputs, (3, 3), pads=pads), x))
+    z = net.conv(x, outputs, (5, 5), same=True)
+    z = net.add("Add", z, net.conv(y, outputs, (3, 3), pads=pads))
+    z = net.add("Mul", z, net.add("Sigmoid", z))
+    return net.add("Concat", y, net.conv(z, 16, (3, 3), pads=pads), axis=1)
+
+
+@case("conv tiles behind a Pad")
+def conv_tiles_border(net, x):
+    x = net.pad(net.conv(x, 18, (1, 1)), [0, 0, 1, 2], [0, 0, 2, 0], .7)
+    return net.conv(x, 20, (3, 3), pads=[1, 0, 0, 1])
+
+
 @cases(two=(2, 6, 8), uneven=(3, 6, 9), wide=(2, 4, 40), narrow=(4, 8, 4), many=(8, 8, 16),
        depthwise=(5, 5, 5), depthwise_wide=(24, 24, 24), multiplier=(4, 4, 12), one_out=(3, 9, 3),
        odd=(3, 3, 6))
