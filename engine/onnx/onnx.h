@@ -109,8 +109,9 @@ struct onnx_model {
  * be a plain relative path inside the model's folder after resolving links; offset and length
  * within the file), names (at most ONNX_MAX_NAME bytes), dangling and duplicate names, cycles,
  * domains other than the default, model-local functions, sparse initializers.  limits: no field 0
- * (defaults are filled in by the caller).  Peak memory: twice the file's size plus what the tensors
- * grow by in widening; `out` alone afterwards.
+ * (defaults are filled in by the caller).  Peak memory: the file's size, its largest tensor, all
+ * numbers that are not raw data of initializers once more, and what the tensors grow by in
+ * widening; `out` alone afterwards.
  * Errors: LM_IO, LM_CORRUPT, LM_UNSUPPORTED, LM_LIMIT, LM_NOMEM; the text is one line, starts with
  * the path's last component, and names the tensor or node. */
 enum lm_status onnx_read(const char *path, const struct lm_model_limits *limits,

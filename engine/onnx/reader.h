@@ -2,7 +2,7 @@
  *
  *     read.c   the stages in order            disk.c      opening and reading files
  *     scan.c   the form of the bytes          quote.c     error texts
- *     unpack.c bytes -> structs (protobuf)
+ *     lift.c   large tensors first            unpack.c    bytes -> structs (protobuf)
  *     tensor.c numbers of every type          external.c  numbers kept in another file
  *     check.c  names and nodes                order.c     topological order
  *
@@ -93,8 +93,25 @@ typedef struct onnx_field (*onnx_describe_fn)(const void *type, uint32_t number)
 enum lm_status onnx_scan(const struct onnx_reader *reader, const uint8_t *bytes, size_t size,
                          const void *root, onnx_describe_fn describe, uint64_t *list_bytes);
 
-/* unpack.c.  Takes over `bytes` and frees it before tensors are converted, so that the file is in
- * memory at most twice.  On failure `out` is partly filled: onnx_free it. */
+/* lift.c.  Takes raw data of initializers out of bytes that onnx_scan has accepted: *bytes and
+ * *size are without it afterwards (data of no bytes is left).  On failure *bytes is damaged, but
+ * still the caller's.  out: {0}; onnx_lifted_free it in any case.  LM_NOMEM. */
+struct onnx_raw {
+    size_t index; /* of its initializer */
+    size_t at;    /* where it was in the file */
+    size_t size;
+    uint8_t *data;
+};
+struct onnx_lifted {
+    size_t n;
+    struct onnx_raw *list; /* in the file's order */
+};
+enum lm_status onnx_lift(const struct onnx_reader *reader, uint8_t **bytes, size_t *size,
+                         struct onnx_lifted *out);
+void onnx_lifted_free(struct onnx_lifted *lifted);
+
+/* unpack.c.  Takes over `bytes`, which is freed before tensors are converted.  On failure `out` is
+ * partly filled: onnx_free it. */
 enum lm_status onnx_unpack(struct onnx_reader *reader, uint8_t *bytes, size_t size,
                            struct onnx_model *out);
 

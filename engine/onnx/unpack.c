@@ -4,7 +4,7 @@
  * accepts only well-formed messages with bounded names, nodes and lists.  Then the parser's
  * allocator has a budget: the file's size (each byte of text and data is copied once) plus what
  * packed lists grow by, which the scan counted, plus a fixed allowance for message structs, so that
- * millions of empty messages fail early.
+ * millions of empty messages fail early.  Large tensors do not go through the parser (lift.c).
  *
  * Names and arrays are moved out of the messages, not copied.
  */
@@ -72,13 +72,8 @@ static void budget_free(void *data, void *memory)
 }
 
 static enum lm_status parse(const struct onnx_reader *reader, const uint8_t *bytes, size_t size,
-                            LmOnnx__ModelProto **out)
+                            uint64_t list_bytes, LmOnnx__ModelProto **out)
 {
-    uint64_t list_bytes;
-    enum lm_status status =
-        onnx_scan(reader, bytes, size, &lm_onnx__model_proto__descriptor, describe, &list_bytes);
-    if (status != LM_OK)
-        return status;
     struct budget budget = {0};
     if (!size_add(reader->structure_bytes, size, &budget.left) ||
         !size_add(budget.left, (size_t)list_bytes, &budget.left))
@@ -386,16 +381,35 @@ static enum lm_status take_model(struct onnx_reader *reader, LmOnnx__ModelProto 
     return take_graph(reader, from->graph, to);
 }
 
+static void put_back(struct onnx_lifted *lifted, LmOnnx__ModelProto *message)
+{
+    for (size_t k = 0; k < lifted->n; k++) {
+        struct onnx_raw *raw = &lifted->list[k];
+        message->graph->initializer[raw->index]->raw_data =
+            (ProtobufCBinaryData){.len = raw->size, .data = raw->data};
+        raw->data = NULL;
+    }
+}
+
 enum lm_status onnx_unpack(struct onnx_reader *reader, uint8_t *bytes, size_t size,
                            struct onnx_model *out)
 {
     LmOnnx__ModelProto *message = NULL;
-    enum lm_status status = parse(reader, bytes, size, &message);
+    struct onnx_lifted lifted = {0};
+    uint64_t list_bytes;
+    enum lm_status status =
+        onnx_scan(reader, bytes, size, &lm_onnx__model_proto__descriptor, describe, &list_bytes);
+    if (status == LM_OK)
+        status = onnx_lift(reader, &bytes, &size, &lifted);
+    if (status == LM_OK)
+        status = parse(reader, bytes, size, list_bytes, &message);
     free(bytes);
-    if (!message)
-        return status;
-    status = take_model(reader, message, out);
-    ProtobufCAllocator allocator = {NULL, budget_free, NULL};
-    lm_onnx__model_proto__free_unpacked(message, &allocator);
+    if (message) {
+        put_back(&lifted, message);
+        status = take_model(reader, message, out);
+        ProtobufCAllocator allocator = {NULL, budget_free, NULL};
+        lm_onnx__model_proto__free_unpacked(message, &allocator);
+    }
+    onnx_lifted_free(&lifted);
     return status;
 }

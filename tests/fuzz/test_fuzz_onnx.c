@@ -35,6 +35,8 @@ static const char *const networks[] = {
        "epsilon~0.1;float w 3,5;MatMul m i,w j;Gelu g j k approximate@tanh;"
        "Transpose b k n perm=0,3,1,2;LRN r n o size:3 alpha~0.1;Clip c o,lo,hi p;float lo 1 0;"
        "float hi 1 6;ReduceMean a p q axes=2,3 keepdims:0;Softmax z q y axis:1",
+    IN "float w 16,3,3,3;Conv c x,w h;float v 4,16,3,3;float b 4;Conv d h,v,b i;"
+       "GlobalMaxPool g i y",
     IN "scalar a 0;scalar b 6;scalar k 2;Range r a,b,k i;int one 1;ConstantOfShape z one v "
        "value#3;Mod m i,v n;Cast c n o to:1;int s 1,3,1,1;Reshape e o,s p;Add d x,p h;"
        "Squeeze q u w axes=0;Unsqueeze t i u axes=0;Expand ex w,s2 f;int s2 3;Max x2 h,h l;"

@@ -189,10 +189,10 @@ class MadeModels(Checks, unittest.TestCase):
                 self.check_file(path)
 
     def test_memory_of_a_large_file(self):
-        """100 MB of float32: at most twice the file."""
+        """100 MB of float32: at most the file and its largest tensor."""
         if os.environ.get("LAYERMASK_SANITIZED"):
             self.skipTest("sanitizers take memory of their own")
-        arrays = [np.ones((1 << 20) * size, np.float32) for size in (1, 4, 8, 12)]
+        arrays = [np.ones((1 << 20) * size, np.float32) for size in (1, 4, 5, 4, 5, 1, 5)]
         tensors = [numpy_helper.from_array(a, f"w{k}") for k, a in enumerate(arrays)]
         with tempfile.TemporaryDirectory() as folder:
             path = os.path.join(folder, "large.onnx")
@@ -202,7 +202,7 @@ class MadeModels(Checks, unittest.TestCase):
         before, after = map(int, run.stdout.split())
         if before < 0:
             self.skipTest("no /proc")
-        self.assertLess(after - before, 2.05 * size)
+        self.assertLess(after - before, 1.25 * size)
 
 
 if __name__ == "__main__":
