@@ -147,7 +147,7 @@ static enum lm_status lower_all(struct lowering *l, const struct onnx_model *onn
     return LM_OK;
 }
 
-static enum lm_status build(struct lm_model *model, const struct onnx_model *onnx,
+static enum lm_status build(struct lm_model *model, struct onnx_model *onnx,
                             const struct lm_model_options *options, struct text *refused,
                             struct lm_error *error)
 {

@@ -49,7 +49,7 @@ static size_t count_names(const struct onnx_model *model)
 
 static enum lm_status declare_all(struct lowering *l)
 {
-    const struct onnx_model *model = l->model;
+    struct onnx_model *model = l->model;
     enum lm_status status = LM_OK;
     for (size_t i = 0; i < model->n_initializers && status == LM_OK; i++) {
         status = declare(l, model->initializers[i].name);
@@ -57,6 +57,7 @@ static enum lm_status declare_all(struct lowering *l)
             struct symbol *symbol = &l->symbols[l->n_symbols - 1];
             symbol->kind = SYMBOL_CONSTANT;
             symbol->tensor = model->initializers[i];
+            model->initializers[i].data = NULL;
         }
     }
     for (size_t i = 0; i < model->n_inputs && status == LM_OK; i++)
@@ -74,10 +75,10 @@ static void count_uses(struct lowering *l)
     for (size_t i = 0; i < l->model->n_nodes; i++)
         for (size_t k = 0; k < l->model->nodes[i].n_inputs; k++)
             if ((symbol = lowering_find(l, l->model->nodes[i].inputs[k])))
-                symbol->uses++;
+                symbol->pending = ++symbol->uses;
     for (size_t i = 0; i < l->model->n_outputs; i++)
         if ((symbol = lowering_find(l, l->model->outputs[i].name)))
-            symbol->uses++;
+            symbol->pending = ++symbol->uses;
 }
 
 /* Constants are folded into others of their size, a few times at the most; a file of a few bytes
@@ -102,8 +103,8 @@ static uint64_t fold_limit(const struct onnx_model *model, uint64_t max_bytes)
     return bytes < spare / FOLD_TIMES ? FOLD_SMALL + FOLD_TIMES * bytes : max_bytes;
 }
 
-enum lm_status lowering_start(struct lowering *l, struct graph *graph,
-                              const struct onnx_model *model, struct lm_error *error)
+enum lm_status lowering_start(struct lowering *l, struct graph *graph, struct onnx_model *model,
+                              struct lm_error *error)
 {
     *l = (struct lowering){.graph = graph,
                            .model = model,
@@ -126,8 +127,7 @@ enum lm_status lowering_start(struct lowering *l, struct graph *graph,
 void lowering_free(struct lowering *l)
 {
     for (size_t i = 0; i < l->n_symbols; i++)
-        if (l->symbols[i].owned)
-            free(l->symbols[i].tensor.data);
+        free(l->symbols[i].tensor.data);
     free(l->symbols);
     free(l->table);
     *l = (struct lowering){0};
@@ -179,7 +179,6 @@ enum lm_status output_constant(struct lowering *l, const struct onnx_node *node,
     }
     symbol->kind = SYMBOL_CONSTANT;
     symbol->tensor = *tensor;
-    symbol->owned = true;
     return LM_OK;
 }
 
@@ -291,11 +290,24 @@ static enum lm_status lower_node(struct lowering *l, const struct onnx_node *nod
     return rule->lower(l, node);
 }
 
+/* Steps have numbers of their own: constants that no later node reads are not needed any more. */
+static void release_inputs(struct lowering *l, const struct onnx_node *node)
+{
+    for (size_t i = 0; i < node->n_inputs; i++) {
+        struct symbol *symbol = lowering_find(l, node->inputs[i]);
+        if (!symbol || --symbol->pending > 0)
+            continue;
+        free(symbol->tensor.data);
+        symbol->tensor.data = NULL;
+    }
+}
+
 /* Helpers that only return a pointer or a bool have said in `error` what is wrong. */
 enum lm_status lowering_node(struct lowering *l, const struct onnx_node *node,
                              struct lm_error *error)
 {
     l->error = error;
     enum lm_status status = lower_node(l, node);
+    release_inputs(l, node);
     return status != LM_OK && error->status != LM_OK ? error->status : status;
 }

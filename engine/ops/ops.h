@@ -23,15 +23,15 @@ enum symbol_kind {
 struct symbol {
     const char *name;
     enum symbol_kind kind;
-    uint32_t uses; /* by nodes, and by the graph's output */
-    bool owned;    /* the tensor's data is this symbol's own */
-    struct onnx_tensor tensor;
+    uint32_t uses;    /* by nodes, and by the graph's output */
+    uint32_t pending; /* of them, those by nodes that are not lowered yet, and by the output */
+    struct onnx_tensor tensor; /* its data is the symbol's own, and freed after the last use */
     struct view view;
 };
 
 struct lowering {
     struct graph *graph;
-    const struct onnx_model *model;
+    struct onnx_model *model;
     size_t n_symbols;
     struct symbol *symbols;
     uint32_t *table; /* hash table of symbol index + 1, by name */
@@ -41,12 +41,13 @@ struct lowering {
     struct lm_error *error; /* texts have no node in them: the caller adds it */
 };
 
+/* Takes over the numbers of the model's initializers. */
 enum lm_status lowering_start(struct lowering *lowering, struct graph *graph,
-                              const struct onnx_model *model, struct lm_error *error);
+                              struct onnx_model *model, struct lm_error *error);
 void lowering_free(struct lowering *lowering);
 
-/* One node becomes steps, a new view or a constant.  Error texts say what is wrong with the node.
- */
+/* One node becomes steps, a new view or a constant; each is lowered once, in the file's order.
+ * Error texts say what is wrong with the node. */
 enum lm_status lowering_node(struct lowering *lowering, const struct onnx_node *node,
                              struct lm_error *error);
 

@@ -65,6 +65,19 @@ static void test_integers(void **state)
         assert_folds(&cases[i]);
 }
 
+/* A constant stays until the last node that reads it; one that the graph gives out, for good. */
+static void test_readers(void **state)
+{
+    (void)state;
+    const struct folded cases[] = {
+        {"float w 3 2;Add k w,w d;Mul m w,d e;Sub n e,w c", 3, {6, 6, 6}},
+        {"float w 3 2;output w 3;Add k w,w d;output d 3;Mul m w,d e;Sub n e,w c", 3, {6, 6, 6}},
+        {"float w 3 2;Add k w,w d;Add l w,d unread;Mul m w,w c;Sub n d,unread e", 3, {4, 4, 4}},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++)
+        assert_folds(&cases[i]);
+}
+
 static void test_casts(void **state)
 {
     (void)state;
@@ -239,9 +252,9 @@ static void test_empty_constants(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_integers),        cmocka_unit_test(test_casts),
-        cmocka_unit_test(test_layouts),         cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_empty_constants),
+        cmocka_unit_test(test_integers), cmocka_unit_test(test_casts),
+        cmocka_unit_test(test_layouts),  cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_readers),  cmocka_unit_test(test_empty_constants),
     };
     return cmocka_run_group_tests_name("graph_fold", tests, hostile_start, scratch_remove);
 }
