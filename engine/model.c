@@ -166,7 +166,7 @@ static enum lm_status build(struct lm_model *model, struct onnx_model *onnx,
     if (status == LM_OK)
         status = graph_place_recalls(&model->graph, error);
     if (status == LM_OK)
-        status = graph_pack(&model->graph, model->kernels, error);
+        status = graph_pack(&model->graph, error);
     if (status == LM_OK)
         status = plan_make(&model->graph, &model->plan, error);
     if (status == LM_OK && options && options->memo_bytes)

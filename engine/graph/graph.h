@@ -125,7 +125,7 @@ struct conv {
     size_t block_floats; /* of one packed matrix; 0: not packed */
     float *winograd;     /* packed weights of conv_winograd.c, at multiples of winograd_floats */
     size_t winograd_floats;
-    uint32_t winograd_side; /* of its tiles */
+    uint32_t winograd_side; /* of its tiles; 0: it has none */
     bool remembered; /* recall steps come later: a masked sample's row is its window's alone */
     float *weights, *bias; /* bias: out_channels, and KERNELS_SLACK more */
     float *border;         /* row of a Pad's constant; NULL if the window has no border */

@@ -29,8 +29,9 @@ static inline bool window_is_single(const struct window *w)
 
 /* ---- conv_winograd.c: 3x3 convolutions over tiles of outputs */
 
-/* Whether the weights are to be packed for it. */
-bool conv_has_winograd(const struct graph *graph, const struct step *step);
+/* Decides whether the weights are to be packed for it, and sets conv->winograd_side and _floats.
+ * Returns the floats that they then take, or 0. */
+size_t conv_winograd_plan(const struct graph *graph, struct conv *conv);
 
 /* Whether a sample's rows are computed in tiles.  Of a sample with hidden pixels, before a recall
  * step, they are not: which of its rows are demanded depends on what is remembered, and a row that
@@ -42,9 +43,9 @@ static inline bool conv_is_tiled(const struct run *run, const struct step *step,
 
 const char *conv_winograd_name(const struct conv *conv);
 
-/* Makes conv->winograd from the weights, which are not packed yet. */
-enum lm_status conv_winograd_pack(struct graph *graph, struct conv *conv,
-                                  const struct kernels *kernels, struct lm_error *error);
+/* Packs the weights into conv->winograd.  matrix: room for in_channels x out_channels. */
+void conv_winograd_pack(const struct graph *graph, const struct conv *conv, const float *weights,
+                        float *matrix);
 
 size_t conv_winograd_scratch(const struct step *step);
 size_t conv_winograd_shared(const struct graph *graph, const struct step *step);

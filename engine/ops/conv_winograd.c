@@ -79,38 +79,37 @@ const char *conv_winograd_name(const struct conv *conv)
 
 /* ---- weights */
 
-bool conv_has_winograd(const struct graph *graph, const struct step *step)
+static bool fits_tiles(const struct graph *graph, const struct conv *conv)
 {
-    const struct conv *conv = &step->conv;
     const struct window *w = &conv->window;
-    bool spatial = graph->values[step->inputs[0]].spatial && graph->values[step->output].spatial;
-    return graph->precision == LM_PRECISION_FLOAT32 && spatial && !conv->before &&
-           !conv->pointwise && !conv->depthwise && conv->blocks == 1 && w->kernel_height == 3 &&
-           w->kernel_width == 3 && w->stride_y == 1 && w->stride_x == 1 && w->dilation_y == 1 &&
-           w->dilation_x == 1 && conv->in_channels >= LEAST_CHANNELS &&
-           conv->out_channels >= LEAST_CHANNELS;
+    return graph->precision == LM_PRECISION_FLOAT32 && !conv->pointwise && !conv->depthwise &&
+           conv->blocks == 1 && w->kernel_height == 3 && w->kernel_width == 3 && w->stride_y == 1 &&
+           w->stride_x == 1 && w->dilation_y == 1 && w->dilation_x == 1 &&
+           conv->in_channels >= LEAST_CHANNELS && conv->out_channels >= LEAST_CHANNELS;
 }
 
-enum lm_status conv_winograd_pack(struct graph *graph, struct conv *conv,
-                                  const struct kernels *kernels, struct lm_error *error)
+size_t conv_winograd_plan(const struct graph *graph, struct conv *conv)
 {
     size_t count = (size_t)conv->in_channels * conv->out_channels;
-    size_t floats = kernels_packed_floats(kernels, conv->in_channels, conv->out_channels);
     uint64_t sites = (uint64_t)conv->window.out_height * conv->window.out_width;
     bool large = sites >= MANY_SITES || count <= FEW_FLOATS / WINOGRAD_CELLS;
+    if (!fits_tiles(graph, conv))
+        return 0;
     conv->winograd_side = large ? 4 : 2;
-    conv->winograd_floats = floats;
-    conv->winograd = graph_floats(graph, floats * cells_of(conv), error);
-    float *matrix = conv->winograd ? graph_floats(graph, count, error) : NULL;
-    if (!matrix)
-        return error ? error->status : LM_NOMEM;
+    conv->winograd_floats =
+        kernels_packed_floats(graph->kernels, conv->in_channels, conv->out_channels);
+    return conv->winograd_floats * cells_of(conv);
+}
+
+void conv_winograd_pack(const struct graph *graph, const struct conv *conv, const float *weights,
+                        float *matrix)
+{
+    size_t count = (size_t)conv->in_channels * conv->out_channels;
     for (uint32_t i = 0; i < cells_of(conv); i++) {
-        kernels_winograd_weights(conv->winograd_side, conv->weights, count, i, count, matrix);
-        kernels_pack(kernels, matrix, conv->in_channels, conv->out_channels,
-                     conv->winograd + i * floats);
+        kernels_winograd_weights(conv->winograd_side, weights, count, i, count, matrix);
+        kernels_pack(graph->kernels, matrix, conv->in_channels, conv->out_channels,
+                     conv->winograd + i * conv->winograd_floats);
     }
-    graph_drop_floats(graph, matrix, count);
-    return LM_OK;
 }
 
 /* ---- scratch */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "ops/conv_parts.h"
 #include "ops/lower_window.h"
 
@@ -46,12 +47,29 @@ static size_t matrix_count(const struct conv *conv)
     return taps * conv->block_in * conv->block_out * conv->blocks;
 }
 
+static size_t packed_count(const struct graph *graph, const struct conv *conv)
+{
+    size_t depth = (size_t)window_taps(&conv->window) * conv->block_in;
+    return kernels_packed_floats(graph->kernels, depth, conv->block_out) * conv->blocks;
+}
+
+/* For the matrices, with room to pack them in place. */
+static float *new_weights(struct lowering *l, struct conv *conv)
+{
+    size_t count = conv_winograd_plan(l->graph, conv);
+    if (!count)
+        count = conv->depthwise || l->graph->precision == LM_PRECISION_BFLOAT16
+                    ? matrix_count(conv)
+                    : packed_count(l->graph, conv);
+    return graph_floats(l->graph, count, l->error);
+}
+
 /* weights: [out][in / groups][taps], as ONNX stores a Conv's. */
 static bool read_weights(struct lowering *l, struct conv *conv, const float *weights,
                          const struct onnx_tensor *bias)
 {
     uint32_t taps = window_taps(&conv->window), in = conv->in_channels / conv->groups;
-    conv->weights = graph_floats(l->graph, matrix_count(conv), l->error);
+    conv->weights = new_weights(l, conv);
     conv->bias = graph_floats(l->graph, conv->out_channels + KERNELS_SLACK, l->error);
     if (!conv->weights || !conv->bias)
         return false;
@@ -201,7 +219,7 @@ static enum lm_status lower_dense(struct lowering *l, const struct onnx_node *no
     struct conv conv = new_conv((uint32_t)in, (uint32_t)n, 1);
     conv.pointwise = true;
     choose_blocks(&conv, false);
-    conv.weights = graph_floats(l->graph, (size_t)in * (size_t)n, l->error);
+    conv.weights = new_weights(l, &conv);
     conv.bias = graph_floats(l->graph, (size_t)n + KERNELS_SLACK, l->error);
     if (!conv.weights || !conv.bias) {
         free_conv(&conv);
@@ -285,24 +303,6 @@ bool conv_absorb_affine(struct lowering *l, const struct symbol *symbol, const f
     return true;
 }
 
-static enum lm_status pack(struct graph *graph, struct conv *conv, const struct kernels *kernels,
-                           struct lm_error *error)
-{
-    size_t depth = (size_t)window_taps(&conv->window) * conv->block_in;
-    size_t matrix = depth * conv->block_out;
-    size_t floats = kernels_packed_floats(kernels, depth, conv->block_out);
-    float *packed = graph_floats(graph, floats * conv->blocks, error);
-    if (!packed)
-        return error ? error->status : LM_NOMEM;
-    for (uint32_t b = 0; b < conv->blocks; b++)
-        kernels_pack(kernels, conv->weights + b * matrix, depth, conv->block_out,
-                     packed + b * floats);
-    graph_drop_floats(graph, conv->weights, matrix * conv->blocks);
-    conv->weights = packed;
-    conv->block_floats = floats;
-    return LM_OK;
-}
-
 static bool all_finite(const float *numbers, size_t n)
 {
     bool finite = true;
@@ -324,13 +324,6 @@ static enum lm_status check_finite(const struct step *step, const struct conv *c
                    onnx_quote(step->name, name), weights ? "biases" : "weights");
 }
 
-/* All rows are computed in tiles. */
-static void drop_weights(struct graph *graph, struct conv *conv)
-{
-    graph_drop_floats(graph, conv->weights, matrix_count(conv));
-    conv->weights = NULL;
-}
-
 static size_t last_recall(const struct graph *graph)
 {
     size_t last = graph->n_steps;
@@ -339,11 +332,51 @@ static size_t last_recall(const struct graph *graph)
     return last;
 }
 
-enum lm_status graph_pack(struct graph *graph, const struct kernels *kernels,
-                          struct lm_error *error)
+/* In place, from a copy: so that memory is left without holes.  copy: of scratch_count floats. */
+static enum lm_status pack(struct graph *graph, struct conv *conv, float *copy,
+                           struct lm_error *error)
+{
+    size_t matrix = matrix_count(conv) / conv->blocks;
+    memcpy(copy, conv->weights, matrix_count(conv) * sizeof *copy);
+    if (conv->winograd_side) {
+        conv->winograd = conv->weights;
+        conv->weights = NULL;
+        conv_winograd_pack(graph, conv, copy, copy + matrix);
+        if (!conv->remembered)
+            return LM_OK; /* all rows are computed in tiles */
+        conv->weights = graph_floats(graph, packed_count(graph, conv), error);
+        if (!conv->weights)
+            return error ? error->status : LM_NOMEM;
+    }
+    conv->block_floats = packed_count(graph, conv) / conv->blocks;
+    for (uint32_t b = 0; b < conv->blocks; b++)
+        kernels_pack(graph->kernels, copy + b * matrix, matrix / conv->block_out, conv->block_out,
+                     conv->weights + b * conv->block_floats);
+    return LM_OK;
+}
+
+static size_t scratch_count(const struct graph *graph)
+{
+    size_t most = 0;
+    for (size_t i = 0; i < graph->n_steps; i++) {
+        const struct conv *conv = &graph->steps[i].conv;
+        if (graph->steps[i].kind != &step_conv || conv->depthwise)
+            continue;
+        size_t matrix = conv->winograd_side ? (size_t)conv->in_channels * conv->out_channels : 0;
+        size_t count = matrix_count(conv) + matrix;
+        most = count > most ? count : most;
+    }
+    return most;
+}
+
+enum lm_status graph_pack(struct graph *graph, struct lm_error *error)
 {
     enum lm_status status = LM_OK;
-    if (graph->precision == LM_PRECISION_BFLOAT16)
+    bool rounds = graph->precision == LM_PRECISION_BFLOAT16;
+    float *copy = array_alloc(rounds ? 0 : scratch_count(graph), sizeof *copy);
+    if (!copy)
+        return lm_fail(error, LM_NOMEM, "out of memory for weights");
+    if (rounds)
         graph_round(graph);
     for (size_t i = 0; i < graph->n_steps && status == LM_OK; i++) {
         struct step *step = &graph->steps[i];
@@ -353,19 +386,11 @@ enum lm_status graph_pack(struct graph *graph, const struct kernels *kernels,
         if (status == LM_OK && step->conv.before && step->conv.before->depthwise)
             status = check_finite(step, step->conv.before->depthwise, error);
         step->conv.remembered = i < last_recall(graph);
-        if (status != LM_OK || step->conv.depthwise)
-            continue;
-        if (graph->precision == LM_PRECISION_BFLOAT16)
-            status = conv_bf16_round(graph, step, error);
-        else if (conv_has_winograd(graph, step))
-            status = conv_winograd_pack(graph, &step->conv, kernels, error);
-        if (status != LM_OK || graph->precision == LM_PRECISION_BFLOAT16)
-            continue;
-        if (step->conv.winograd && !step->conv.remembered)
-            drop_weights(graph, &step->conv);
-        else
-            status = pack(graph, &step->conv, kernels, error);
+        if (status == LM_OK && !step->conv.depthwise)
+            status = rounds ? conv_bf16_round(graph, step, error)
+                            : pack(graph, &step->conv, copy, error);
     }
+    free(copy);
     return status;
 }
 

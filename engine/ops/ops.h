@@ -193,8 +193,7 @@ const char *fold_only_name(size_t index);
 enum lm_status fold_node(struct lowering *lowering, const struct onnx_node *node);
 
 /* Packs the weights of all convs for the kernels; they cannot be changed any more. */
-enum lm_status graph_pack(struct graph *graph, const struct kernels *kernels,
-                          struct lm_error *error);
+enum lm_status graph_pack(struct graph *graph, struct lm_error *error);
 
 /* Puts recall steps (graph/memo.h) behind early values, after fusion. */
 enum lm_status graph_place_recalls(struct graph *graph, struct lm_error *error);

@@ -156,7 +156,7 @@ static double products_of(const struct graph *graph, const struct step *step, do
     double sites = (double)value_sites(&graph->values[step->output]);
     double products =
         sites * window_taps(&conv->window) * conv->in_channels / conv->groups * conv->out_channels;
-    *tiled = conv_has_winograd(graph, step) ? products : 0;
+    *tiled = conv->winograd_side ? products : 0;
     return products;
 }
 
