@@ -5,8 +5,6 @@
 #if defined(__x86_64__)
 #define KERNELS_TABLE kernels_avx512
 #define KERNELS_NAME "avx512"
-#include <immintrin.h>
-#define VECTOR_MAX(x, y) ((vector)_mm512_max_ps((__m512)(x), (__m512)(y)))
-#define VECTOR_MIN(x, y) ((vector)_mm512_min_ps((__m512)(x), (__m512)(y)))
+#include "kernels/avx512.h"
 #include "kernels/body.h"
 #endif

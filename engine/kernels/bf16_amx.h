@@ -4,8 +4,6 @@
  * columns each.  Packed rows stand an odd number of cache lines apart, so that the rows of a tile
  * do not share the sets of a cache.  Tiles are configured for each call: threads are the caller's.
  */
-#include <immintrin.h>
-
 enum { BF16_BYTES = sizeof(uint16_t), TILE = 16, FEW_WEIGHTS = 1 << 18 };
 
 static void configure_tiles(void)

@@ -4,7 +4,7 @@
  * time: then it is the product of floats.  Its terms are exact, so that all tables that do it this
  * way give the same bits.
  */
-enum { BF16_BYTES = sizeof(float), BF16_ROWS = 64, BF16_PANEL = 2 * LANES };
+enum { BF16_BYTES = sizeof(float), BF16_ROWS = 64, WIDTH = PANEL * LANES };
 
 static void bf16_pack(void *target, const struct bf16_rows *s, size_t rows)
 {
@@ -45,13 +45,13 @@ static void widen_columns(const struct bf16_product *p, uint32_t column, uint32_
 }
 
 /* Some rows of a panel: in and out they are floats; else they are copied. */
-struct bf16_columns {
+struct bf16_panel {
     const struct bf16_product *product;
     uint32_t first, columns;
-    float bias[BF16_PANEL], sums[BF16_ROWS * BF16_PANEL], residual[BF16_ROWS * BF16_PANEL];
+    float bias[WIDTH], sums[BF16_ROWS * WIDTH], residual[BF16_ROWS * WIDTH];
 };
 
-static void read_residual(struct bf16_columns *panel, size_t at, size_t rows, struct product *out)
+static void read_residual(struct bf16_panel *panel, size_t at, size_t rows, struct product *out)
 {
     const struct bf16_product *p = panel->product;
     if (p->residual && !p->residual_rounded) {
@@ -60,14 +60,14 @@ static void read_residual(struct bf16_columns *panel, size_t at, size_t rows, st
     } else if (p->residual) {
         for (size_t r = 0; r < rows; r++)
             for (uint32_t c = 0; c < panel->columns; c++)
-                panel->residual[r * BF16_PANEL + c] =
+                panel->residual[r * WIDTH + c] =
                     bf16_value(((const uint16_t *)p->residual)[at + r * p->residual_stride + c]);
         out->residual = panel->residual;
-        out->residual_stride = BF16_PANEL;
+        out->residual_stride = WIDTH;
     }
 }
 
-static void multiply_panel(struct bf16_columns *panel, size_t row, size_t rows)
+static void multiply_panel(struct bf16_panel *panel, size_t row, size_t rows)
 {
     const struct bf16_product *p = panel->product;
     const float *source[BF16_ROWS];
@@ -83,23 +83,23 @@ static void multiply_panel(struct bf16_columns *panel, size_t row, size_t rows)
                               .low = p->low,
                               .high = p->high,
                               .target = copied ? panel->sums : (float *)p->target + at,
-                              .target_stride = copied ? BF16_PANEL : p->target_stride};
+                              .target_stride = copied ? WIDTH : p->target_stride};
     for (size_t r = 0; r < rows; r++)
         source[r] = (const float *)p->rows + (row + r) * floats;
     read_residual(panel, row * p->residual_stride + panel->first, rows, &product);
     multiply(&product, rows);
     for (size_t r = 0; r < rows && copied; r++)
-        bf16_round((uint16_t *)p->target + at + r * p->target_stride, panel->sums + r * BF16_PANEL,
+        bf16_round((uint16_t *)p->target + at + r * p->target_stride, panel->sums + r * WIDTH,
                    panel->columns);
 }
 
 static void bf16_multiply(const struct bf16_product *p, size_t rows)
 {
-    struct bf16_columns panel = {.product = p};
-    for (; panel.first < p->columns; panel.first += BF16_PANEL) {
+    struct bf16_panel panel = {.product = p};
+    for (; panel.first < p->columns; panel.first += WIDTH) {
         uint32_t left = p->columns - panel.first;
-        panel.columns = left < BF16_PANEL ? left : BF16_PANEL;
-        uint32_t width = panel.columns > LANES ? BF16_PANEL : LANES;
+        panel.columns = left < WIDTH ? left : WIDTH;
+        uint32_t width = (panel.columns + LANES - 1) / LANES * LANES;
         for (uint32_t c = 0; c < width; c += LANES)
             widen_columns(p, panel.first + c, width, p->panel + c);
         memcpy(panel.bias, p->bias + panel.first, panel.columns * sizeof *panel.bias);

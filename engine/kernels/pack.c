@@ -84,7 +84,7 @@ size_t kernels_bf16_rows_bytes(const struct kernels *kernels, size_t depth, size
 
 size_t kernels_bf16_panel(const struct kernels *kernels, size_t depth)
 {
-    return kernels->bf16_bytes == sizeof(float) ? (depth + 1) * 2 * kernels->lanes : 0;
+    return kernels->bf16_bytes == sizeof(float) ? (depth + 1) * kernels->panel * kernels->lanes : 0;
 }
 
 /* 32 terms x 16 columns from (k, c) on. */

@@ -372,6 +372,7 @@ static void conv_execute(struct run *run, const struct step *step)
     }
     run->kernel = conv->winograd && conv_is_tiled(run, step, 0) ? conv_winograd_name(conv)
                   : conv->depthwise                             ? "depthwise"
+                  : conv->halves && first                       ? "depthwise and bfloat16 product"
                   : conv->halves                                ? "bfloat16 product"
                   : is_gathered(conv)                           ? "gathered product"
                   : first                                       ? "depthwise and product"

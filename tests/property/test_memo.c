@@ -16,6 +16,7 @@
 
 enum { SIDE = 64, BATCH = 4, CLASSES = 6, PLANES = 3 * SIDE * SIDE, MEGABYTE = 1 << 20 };
 
+static enum lm_precision precision = LM_PRECISION_FLOAT32;
 static uint64_t seed = 1;
 
 static uint32_t number_below(uint32_t n)
@@ -99,7 +100,8 @@ static struct lm_model *load(const char *network, const struct lm_policy *policy
 {
     struct lm_model *model;
     struct lm_error error = {0};
-    struct lm_model_options options = {.policy = *policy, .memo_bytes = bytes};
+    struct lm_model_options options = {
+        .policy = *policy, .memo_bytes = bytes, .precision = precision};
     if (lm_model_load(network_file(network), &options, &model, &error) != LM_OK)
         fail_msg("%s", error.text);
     return model;
@@ -348,5 +350,7 @@ int main(void)
         cmocka_unit_test(test_no_memory),
         cmocka_unit_test(test_threads),
     };
-    return cmocka_run_group_tests_name("memo", tests, start, stop);
+    int failed = cmocka_run_group_tests_name("memo", tests, start, stop);
+    precision = LM_PRECISION_BFLOAT16;
+    return failed + cmocka_run_group_tests_name("memo in bfloat16", tests, start, stop);
 }

@@ -18,7 +18,7 @@ enum { SIDE = 20, BATCH = 4, CLASSES = 7, PLANES = 3 * SIDE * SIDE };
 
 /* Rounded rows of odd width, into 3x3, 1x1, strided and grouped convolutions and into residuals, of
  * the same rows and of others; from a program; around a Pad's border; and values that must stay
- * floats: a pool's, a depthwise convolution's, a concatenation's. */
+ * floats: a pool's, a depthwise convolution's, a concatenation's, alone and as prologues. */
 static const char NETWORK[] =
     "input x 1,3,20,20;output y 1,7;"
     "float w1 13,3,3,3;float w2 13,13,3,3;float w3 40,13,1,1;float w4 40,40,1,1;float w5 40,1,3,3;"
@@ -26,7 +26,8 @@ static const char NETWORK[] =
     "float g2 7,7;float b 7;"
     "Conv c1 x,w1 h1 pads=1,1,1,1;Relu r1 h1 h2;Conv c2 h2,w2 h3 pads=1,1,1,1;Add a1 h3,h2 h4;"
     "Relu r2 h4 h5;Conv c3 h5,w3 h6;Sigmoid s h6 h7;Mul m h6,h7 h8;Conv c4 h8,w4 h9;"
-    "Conv c5 h9,w5 h10 pads=1,1,1,1 group:40;Conv c6 h10,w6 h11 pads=1,1,1,1 group:4 strides=2,2;"
+    "Conv c5 h9,w5 h10 pads=1,1,1,1 group:40;Conv p1 h10,w4 q1;"
+    "Conv c6 q1,w6 h11 pads=1,1,1,1 group:4 strides=2,2;"
     "int pads 0,0,1,1,0,0,1,1;float pv 1 0.3;Pad pad h11,pads,pv h12;Conv c7 h12,w7 h13;"
     "Conv c8 h11,w8 h14;Add a2 h13,h14 h15;Relu r3 h15 h16;"
     "MaxPool mp h16 h17 kernel_shape=3,3 pads=1,1,1,1;Concat cat h16,h17 h18 axis:1;"
