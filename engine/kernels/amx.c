@@ -1,5 +1,5 @@
-/* The kernels for x86-64 with AVX-512 and AMX tiles of bfloat16; the Makefile compiles this file for
- * them. */
+/* The kernels for x86-64 with AVX-512 and AMX tiles of bfloat16; the Makefile compiles this file
+ * for them. */
 #include "kernels/tables.h"
 
 #if defined(__x86_64__)
