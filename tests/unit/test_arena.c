@@ -30,7 +30,7 @@ static struct subject make_subject(size_t steps)
         s.graph.steps[i].kind = &kind;
         s.graph.steps[i].output = i + 1;
     }
-        for (uint32_t v = 0; v <= steps; v++) {
+    for (uint32_t v = 0; v <= steps; v++) {
         s.graph.values[v].producer = v ? v - 1 : GRAPH_NO_VALUE;
         s.graph.values[v].channels = 16;
         s.plan.values[v].rows = 1;

@@ -280,13 +280,16 @@ static void test_large_heads(void **state)
     free(response);
 }
 
+#define CHUNKED_IN_PART                                                                            \
+    "POST /small HTTP/1.1\r\nHost: x\r\nX-Request-Id: id-1\r\nTransfer-Encoding: chunked\r\n"      \
+    "\r\n3\r\nabc\r\n"
+
 /* A 408 for what does not arrive in time; silence for those that never began. */
 static void test_late(void **state)
 {
     static const char *const starts[] = {
         "POST /small HTTP/1.1\r\nHost: x\r\nX-Request-Id: id-1\r\nContent-Length: 9\r\n\r\nabc",
-        "POST /small HTTP/1.1\r\nHost: x\r\nX-Request-Id: id-1\r\nTransfer-Encoding: chunked\r\n"
-        "\r\n3\r\nabc\r\n",
+        CHUNKED_IN_PART,
         "POST /none HTTP/1.1\r\nHost: x\r\nX-Request-Id: id-1\r\nContent-Length: 9\r\n\r\nabc",
         "GET / HTTP/1.1\r\nHost: x\r\nX-Request-I",
         "GET / HT",
