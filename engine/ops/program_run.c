@@ -119,17 +119,22 @@ static struct source site_source(struct chunk *c, const struct operand *operand)
     return (struct source){buffer, operand->width, operand->width};
 }
 
-static struct source joined_source(struct chunk *c, const struct operand *operand)
+static void join_rows(struct chunk *c, const struct operand *operand, float *target)
 {
     const struct prologue *prologue = c->step->conv.before;
-    float *buffer = c->copies + c->buffer * c->copied++;
     for (uint32_t i = 0; i < prologue->n_runs; i++) {
         const struct channel_run *r = &prologue->runs[i];
         struct source from = input_source(c, r->input);
         for (uint32_t k = 0; k < c->rows; k++)
-            memcpy(buffer + (size_t)k * operand->width + r->target,
-                   from.data + k * from.row_step + r->source, r->count * sizeof *buffer);
+            memcpy(target + (size_t)k * operand->width + r->target,
+                   from.data + k * from.row_step + r->source, r->count * sizeof *target);
     }
+}
+
+static struct source joined_source(struct chunk *c, const struct operand *operand)
+{
+    float *buffer = c->copies + c->buffer * c->copied++;
+    join_rows(c, operand, buffer);
     return (struct source){buffer, operand->width, operand->width};
 }
 
@@ -160,6 +165,10 @@ static bool is_flat(const struct source *s, uint32_t width)
 static void execute(struct chunk *c, const struct instruction *code, float *target)
 {
     const struct kernels *kernels = c->run->kernels;
+    if (code->op == PW_COPY && code->a.kind == OPERAND_JOINED) {
+        join_rows(c, &code->a, target);
+        return;
+    }
     struct source a = resolve(c, &code->a);
     struct source b = pointwise_is_binary(code->op) ? resolve(c, &code->b) : a;
     if (pointwise_is_row(code->op)) {
