@@ -103,7 +103,8 @@ void prologue_free(struct prologue *prologue)
         free(prologue->depthwise);
     }
     program_free(&prologue->program);
-    free(prologue->runs);
+    free(prologue->joined.runs);
+    free(prologue->joined.weight);
     free(prologue);
 }
 

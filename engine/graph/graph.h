@@ -73,8 +73,7 @@ struct graph;
 struct kernels;
 struct run;
 struct step;
-struct conv;
-struct channel_run;
+struct prologue;
 
 /* How one kind of step treats masks and demand, and computes.  sample < the batch of the run. */
 struct step_kind {
@@ -99,16 +98,6 @@ struct step_kind {
     /* Rounds of neighbour padding of input 0; NULL: none. */
     uint32_t (*rounds)(const struct step *step);
     void (*clear)(struct step *step); /* frees its parameters; NULL: it has none */
-};
-
-/* What makes the rows of a conv of one tap, block by block, instead of steps of their own: either a
- * depthwise convolution of input 0 and a program of its result alone, or a program of the step's
- * inputs, where an OPERAND_JOINED is put together from channels of some of them. */
-struct prologue {
-    struct conv *depthwise; /* NULL: none */
-    struct program program;
-    uint32_t n_runs;
-    struct channel_run *runs; /* of the joined operand */
 };
 
 /* Convolutions, fully connected layers and channel-last MatMul.
@@ -156,6 +145,16 @@ struct channels {
      * each of the step's inputs is among them.  0: not a Concat. */
     uint32_t concatenated;
     uint32_t *weight;
+};
+
+/* What makes the rows of a conv of one tap, block by block, instead of steps of their own: either a
+ * depthwise convolution of input 0 and a program of its result alone, or a program of the step's
+ * inputs, where an OPERAND_JOINED is put together from channels of some of them.  joined: as of a
+ * step of channels, but weight is 0 for inputs that are not joined. */
+struct prologue {
+    struct conv *depthwise; /* NULL: none */
+    struct program program;
+    struct channels joined;
 };
 
 /* Slice of rows and columns: site (y, x) is the input's (y0 + y * dy, x0 + x * dx). */

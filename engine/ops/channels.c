@@ -36,43 +36,38 @@ static uint64_t sites_above(const uint64_t count[COUNTER_BITS], uint32_t most)
 }
 
 /* One word of the mask of a Concat: sites that more than `over` of the node's inputs show. */
-static uint64_t concat_word(struct run *run, const struct step *step, uint32_t sample, size_t word,
-                            uint32_t over)
+static uint64_t concat_word(struct run *run, const struct step *step, const uint32_t *weight,
+                            uint32_t sample, size_t word, uint32_t over)
 {
     uint64_t count[COUNTER_BITS] = {0};
     for (uint32_t i = 0; i < step->n_inputs; i++)
-        count_sites(count, value_visible(run, step->inputs[i], sample)[word],
-                    step->channels.weight[i]);
+        if (weight[i])
+            count_sites(count, value_visible(run, step->inputs[i], sample)[word], weight[i]);
     return sites_above(count, over);
 }
 
-/* Whether a site is only visible where it is in all inputs; a majority of two is both. */
-static bool needs_all(const struct graph *graph, const struct step *step)
-{
-    enum lm_concat policy = graph->policy.concat;
-    return policy == LM_CONCAT_INTERSECTION || step->n_inputs == 1 ||
-           (policy == LM_CONCAT_MAJORITY && step->channels.concatenated <= 2);
-}
-
-/* The mask of a Concat, from how many of its inputs are visible. */
-static void concat_visible(struct run *run, const struct step *step, uint32_t sample)
+void concat_visible(struct run *run, const struct step *step, const struct channels *channels,
+                    uint32_t sample)
 {
     uint64_t *out = value_visible(run, step->output, sample);
     size_t n = value_words(&run->graph->values[step->output]);
-    enum lm_concat policy = run->graph->policy.concat;
-    if (needs_all(run->graph, step)) {
-        visible_intersection(run, step, 0, sample);
-        return;
-    }
-    uint32_t over = policy == LM_CONCAT_UNION ? 0 : step->channels.concatenated / 2;
+    uint32_t over = run->graph->policy.concat == LM_CONCAT_UNION ? 0 : channels->concatenated / 2;
     for (size_t i = 0; i < n; i++)
-        out[i] = concat_word(run, step, sample, i, over);
+        out[i] = concat_word(run, step, channels->weight, sample, i, over);
+}
+
+/* A site of an intersection is visible where it is in all inputs; a majority of two is both. */
+bool concat_votes(const struct graph *graph, const struct channels *channels)
+{
+    enum lm_concat policy = graph->policy.concat;
+    return policy != LM_CONCAT_INTERSECTION &&
+           channels->concatenated > (policy == LM_CONCAT_MAJORITY ? 2 : 1);
 }
 
 static void channels_visible(struct run *run, const struct step *step, uint32_t sample)
 {
-    if (step->channels.concatenated)
-        concat_visible(run, step, sample);
+    if (step->n_inputs > 1 && concat_votes(run->graph, &step->channels))
+        concat_visible(run, step, &step->channels, sample);
     else
         visible_intersection(run, step, 0, sample);
 }
@@ -86,7 +81,7 @@ static bool channels_read_masked(const struct graph *graph, const struct step *s
                                  bool masked)
 {
     (void)input;
-    return masked || (step->channels.concatenated && !needs_all(graph, step));
+    return masked || (step->n_inputs > 1 && concat_votes(graph, &step->channels));
 }
 
 static void copy_run(const struct channel_run *r, float *target, size_t target_stride,

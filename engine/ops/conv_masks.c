@@ -10,9 +10,31 @@
 #include "graph/sites.h"
 #include "ops/conv_parts.h"
 
+/* The mask of joined inputs, where that is not all of theirs together. */
+static bool votes(const struct graph *graph, const struct step *step)
+{
+    const struct prologue *before = step->conv.before;
+    return before && concat_votes(graph, &before->joined);
+}
+
+static void joined_visible(struct run *run, const struct step *step, uint32_t sample)
+{
+    const struct channels *joined = &step->conv.before->joined;
+    uint64_t *out = value_visible(run, step->output, sample);
+    concat_visible(run, step, joined, sample);
+    for (uint32_t i = 0; i < step->n_inputs; i++)
+        if (!joined->weight[i] && run->graph->values[step->inputs[i]].spatial)
+            sites_and(out, value_visible(run, step->inputs[i], sample),
+                      value_words(&run->graph->values[step->output]));
+}
+
 void conv_visible(struct run *run, const struct step *step, uint32_t sample)
 {
     uint32_t in = step->inputs[0];
+    if (votes(run->graph, step)) {
+        joined_visible(run, step, sample);
+        return;
+    }
     uint64_t *out = value_visible(run, step->output, sample);
     if (step->conv.pointwise)
         memcpy(out, value_visible(run, in, sample),
@@ -81,7 +103,8 @@ void conv_demand(struct run *run, const struct step *step, uint32_t sample)
 bool conv_reads_masked(const struct graph *graph, const struct step *step, uint32_t input,
                        bool masked)
 {
-    (void)graph;
+    if (votes(graph, step) && step->conv.before->joined.weight[input])
+        return true;
     return masked && (input > 0 || step->conv.pointwise);
 }
 

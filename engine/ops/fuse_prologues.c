@@ -82,13 +82,10 @@ static bool take_depthwise(struct step *step, struct step *rows)
 
 /* ---- channels of several inputs */
 
-/* Joins rows of visible sites: a Concat (where all must be visible), a Slice or Gather in runs. */
-static bool is_joining(const struct graph *graph, const struct step *rows)
+static bool is_joining(const struct step *rows)
 {
     const struct channels *channels = &rows->channels;
-    if (rows->kind != &step_channels || channels->filled ||
-        (channels->concatenated && rows->n_inputs > 1 &&
-         graph->policy.concat != LM_CONCAT_INTERSECTION))
+    if (rows->kind != &step_channels || channels->filled)
         return false;
     for (uint32_t i = 0; i < channels->n_runs; i++)
         if (channels->runs[i].target_step != 1)
@@ -96,25 +93,33 @@ static bool is_joining(const struct graph *graph, const struct step *rows)
     return true;
 }
 
-static void take_runs(struct prologue *before, struct step *rows, const uint32_t *renumber)
+/* position[i]: what input i of `rows` is among those of the conv, which has them all now. */
+static bool take_channels(struct step *step, struct step *rows, const uint32_t *position)
 {
-    before->n_runs = rows->channels.n_runs;
-    before->runs = rows->channels.runs;
+    struct channels *joined = &step->conv.before->joined;
+    uint32_t *weight = array_zalloc(step->n_inputs, sizeof *weight);
+    if (!weight)
+        return false;
+    *joined = rows->channels;
+    for (uint32_t i = 0; i < joined->n_runs; i++)
+        joined->runs[i].input = position[joined->runs[i].input];
+    for (uint32_t i = 0; i < rows->n_inputs; i++)
+        weight[position[i]] = joined->weight ? joined->weight[i] : 1;
+    free(joined->weight);
+    joined->weight = weight;
     rows->channels.runs = NULL;
-    for (uint32_t i = 0; i < before->n_runs; i++)
-        before->runs[i].input = renumber[before->runs[i].input];
+    rows->channels.weight = NULL;
+    rows->dead = true;
+    return true;
 }
 
 static bool take_joined(const struct fusion *f, struct step *step, struct step *rows)
 {
-    uint32_t renumber[STEP_MAX_INPUTS], width = step->conv.in_channels;
+    uint32_t position[STEP_MAX_INPUTS], width = step->conv.in_channels;
     struct instruction copy = {
         .op = PW_COPY, .a = {.kind = OPERAND_JOINED, .width = width}, .width = width};
-    if (!program_append(&step->conv.before->program, &copy) ||
-        !take_inputs(f, step, rows, renumber))
-        return false;
-    take_runs(step->conv.before, rows, renumber);
-    return true;
+    return program_append(&step->conv.before->program, &copy) &&
+           take_inputs(f, step, rows, position) && take_channels(step, rows, position);
 }
 
 /* ---- a program */
@@ -135,47 +140,45 @@ static struct step *find_joining(const struct fusion *f, const struct step *rows
     for (uint32_t i = 0; i < rows->n_inputs; i++) {
         struct step *joining = only_reader(f, rows->inputs[i]);
         *index = i;
-        if (joining && is_joining(f->graph, joining) &&
-            program_input_uses(&rows->program, i) == 1 &&
+        if (joining && is_joining(joining) && program_input_uses(&rows->program, i) == 1 &&
             rows->n_inputs + joining->n_inputs < STEP_MAX_INPUTS / 2)
             return joining;
     }
     return NULL;
 }
 
-/* Input `index` of the program becomes joined from the inputs of `joining`. */
-static bool join_input(struct step *rows, uint32_t index, struct step *joining,
-                       struct prologue *before)
+/* Input `index` of the program becomes joined: the inputs of `joining` come behind the others. */
+static bool join_input(struct step *rows, uint32_t index, const struct step *joining)
 {
-    uint32_t renumber[STEP_MAX_INPUTS];
+    size_t n = (size_t)rows->n_inputs + joining->n_inputs;
+    uint32_t *inputs = realloc(rows->inputs, n * sizeof *inputs);
+    if (!inputs)
+        return false;
     for (uint32_t i = 0; i < rows->program.length; i++)
         for (int side = 0; side < 2; side++) {
             struct operand *operand = side ? &rows->program.code[i].b : &rows->program.code[i].a;
             if (operand->kind == OPERAND_INPUT && operand->index == index)
                 operand->kind = OPERAND_JOINED;
         }
+    rows->inputs = inputs;
     fuse_drop_input(rows, index);
-    for (uint32_t i = 0; i < joining->n_inputs; i++)
-        if (!graph_step_add_input(rows, joining->inputs[i], &renumber[i]))
-            return false;
-    take_runs(before, joining, renumber);
-    joining->dead = true;
+    memcpy(rows->inputs + rows->n_inputs, joining->inputs, joining->n_inputs * sizeof *inputs);
+    rows->n_inputs += joining->n_inputs;
     return true;
 }
 
 static bool take_program(const struct fusion *f, struct step *step, struct step *rows)
 {
-    uint32_t renumber[STEP_MAX_INPUTS], index;
-    struct prologue *before = step->conv.before;
+    uint32_t renumber[STEP_MAX_INPUTS], index, position[STEP_MAX_INPUTS];
     struct step *joining = find_joining(f, rows, &index);
-    if (joining && !join_input(rows, index, joining, before))
+    if ((joining && !join_input(rows, index, joining)) || !take_inputs(f, step, rows, renumber))
         return false;
-    if (!take_inputs(f, step, rows, renumber))
+    for (uint32_t i = 0; joining && i < joining->n_inputs; i++)
+        position[i] = renumber[rows->n_inputs - joining->n_inputs + i];
+    if (joining && !take_channels(step, joining, position))
         return false;
-    for (uint32_t i = 0; i < before->n_runs; i++)
-        before->runs[i].input = renumber[before->runs[i].input];
     renumber_inputs(&rows->program, renumber);
-    before->program = rows->program;
+    step->conv.before->program = rows->program;
     rows->program = (struct program){0};
     return true;
 }
@@ -186,7 +189,7 @@ static bool can_take(const struct fusion *f, const struct step *step, const stru
 {
     const struct value *made = &f->graph->values[rows->output];
     const struct value *out = &f->graph->values[step->output];
-    return (is_depthwise(rows) || rows->kind == &step_pointwise || is_joining(f->graph, rows)) &&
+    return (is_depthwise(rows) || rows->kind == &step_pointwise || is_joining(rows)) &&
            made->spatial && made->height == out->height && made->width == out->width &&
            step->n_inputs + rows->n_inputs < STEP_MAX_INPUTS / 2;
 }

@@ -149,6 +149,11 @@ void demand_same_sites(struct run *run, const struct step *step, uint32_t first_
 void visible_intersection(struct run *run, const struct step *step, uint32_t first_input,
                           uint32_t sample);
 
+/* Whether the mask of these channels is a matter of how many of them are visible, and that mask. */
+bool concat_votes(const struct graph *graph, const struct channels *channels);
+void concat_visible(struct run *run, const struct step *step, const struct channels *channels,
+                    uint32_t sample);
+
 /* One run of a program over rows first..first+rows-1 of a step's output: the step's own program, or
  * its prologue's.  target: those rows, width floats each; own: what INPUT 0 means if it is the rows
  * of a conv (may be target), else NULL.  scratch: program_scratch bytes. */

@@ -121,9 +121,9 @@ static struct source site_source(struct chunk *c, const struct operand *operand)
 
 static void join_rows(struct chunk *c, const struct operand *operand, float *target)
 {
-    const struct prologue *prologue = c->step->conv.before;
-    for (uint32_t i = 0; i < prologue->n_runs; i++) {
-        const struct channel_run *r = &prologue->runs[i];
+    const struct channels *joined = &c->step->conv.before->joined;
+    for (uint32_t i = 0; i < joined->n_runs; i++) {
+        const struct channel_run *r = &joined->runs[i];
         struct source from = input_source(c, r->input);
         for (uint32_t k = 0; k < c->rows; k++)
             memcpy(target + (size_t)k * operand->width + r->target,

@@ -28,8 +28,8 @@ static bool prologue_reads(const struct prologue *before, uint32_t k)
 {
     if (!before)
         return false;
-    for (uint32_t i = 0; i < before->n_runs; i++)
-        if (before->runs[i].input == k)
+    for (uint32_t i = 0; i < before->joined.n_runs; i++)
+        if (before->joined.runs[i].input == k)
             return true;
     return k == 0 || program_reads(&before->program, k);
 }
