@@ -72,17 +72,14 @@ static void describe_conv(const struct step *step, char *text, size_t size)
 {
     const struct conv *conv = &step->conv;
     const struct conv *first = first_of_two(step);
-    char shape[40], before[48] = "";
-    describe_window(&conv->window, conv->groups, shape, sizeof shape);
-    if (first) {
-        describe_window(&first->window, first->groups, before, sizeof before - 5);
-        strcat(before, ", ");
-    } else if (conv->before) {
-        strcpy(before, "program, ");
-    }
+    char before[24] = "", shape[24] = "dense";
+    if (first)
+        describe_window(&first->window, first->groups, before, sizeof before);
+    if (!conv->pointwise || conv->before)
+        describe_window(&conv->window, conv->groups, shape, sizeof shape);
     bool clamped = conv->low > -INFINITY || conv->high < INFINITY;
-    bool dense = conv->pointwise && !conv->before;
-    snprintf(text, size, "%s%s%s%s%s", before, dense ? "dense" : shape,
+    const char *prologue = first ? ", " : conv->before ? "program, " : "";
+    snprintf(text, size, "%.20s%s%.20s%s%s%s", before, prologue, shape,
              conv->residual != GRAPH_NO_VALUE ? " + residual" : "",
              clamped ? (conv->high < INFINITY ? ", clip" : ", relu") : "",
              step->program.length ? ", program" : "");

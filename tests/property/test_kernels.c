@@ -419,7 +419,7 @@ static void check_number(const struct kernels *k)
     k->number(map, rows, shown, width, (int32_t)next);
     for (uint32_t x = 0; x < width; x++) {
         assert_int_equal(map[x], shown[x / 64] >> x % 64 & 1 ? (int32_t)next : MAP_ZERO);
-        next += rows[x / 64] >> x % 64 & 1;
+        next += (uint32_t)(rows[x / 64] >> x % 64 & 1);
     }
     assert_int_equal(map[width], 7);
 }
