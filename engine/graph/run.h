@@ -33,6 +33,12 @@ struct value_state {
     float *rows;
 };
 
+/* Blocks of rows first..end-1, of `rows` rows and `columns` columns (or what is left) each; those
+ * of the same rows follow each other. */
+struct row_cut {
+    uint32_t first, end, rows, columns;
+};
+
 struct run {
     const struct graph *graph;
     const struct plan *plan;
@@ -52,7 +58,7 @@ struct run {
     float *zeros;         /* a row of zeros, plan->widest floats and KERNELS_SLACK more */
     uint8_t *scratch;     /* of the threads, plan->scratch bytes each */
     uint8_t *shared;      /* plan->shared bytes a sample */
-    uint32_t first_row, end_row; /* that the blocks of a conv are about */
+    struct row_cut cut;   /* of a conv */
     const struct lm_parallel *pool;
     struct lm_run_stats stats;
     const char *kernel; /* of the step that runs, for people; NULL: its kind says it all */

@@ -222,9 +222,9 @@ void conv_bf16_block(struct run *run, const struct step *step, uint32_t index, u
     const struct conv *conv = &step->conv;
     const struct value *value = &run->graph->values[step->output];
     const struct value_state *out = &run->states[step->output];
-    uint32_t most = conv_bf16_rows(conv);
-    struct block b = {.run = run, .step = step, .first = index * most};
-    b.rows = out->n_rows - b.first < most ? out->n_rows - b.first : most;
+    const struct row_cut *cut = &run->cut;
+    struct block b = {.run = run, .step = step, .first = cut->first + index * cut->rows};
+    b.rows = cut->end - b.first < cut->rows ? cut->end - b.first : cut->rows;
     b.rounded = input_of(&b)->rounded && !conv->before;
     lay_out(run->graph, step, base, &b.scratch);
     float *target = out->rows + b.first * value_stride(value);

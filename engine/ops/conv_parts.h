@@ -54,7 +54,18 @@ size_t conv_winograd_shared(const struct graph *graph, const struct step *step);
  * took. */
 uint64_t conv_winograd_run(struct run *run, const struct step *step, uint32_t first, uint32_t end);
 
-/* ---- conv.c: execution */
+/* ---- conv_rows.c: blocks of rows */
+
+uint32_t conv_block_rows(const struct conv *conv); /* the most of a block */
+size_t conv_rows_scratch(const struct graph *graph, const struct step *step);
+bool conv_is_gathered(const struct conv *conv);
+
+/* Whether a block may be of some columns. */
+bool conv_has_columns(const struct step *step);
+
+/* A block of run->cut, and the step's program of a block whose rows are there already. */
+void conv_rows_block(struct run *run, const struct step *step, uint32_t index, uint8_t *scratch);
+void conv_rows_program(struct run *run, const struct step *step, uint32_t index, uint8_t *scratch);
 
 /* Whether the rows of input 0 are the rows that the product needs. */
 bool conv_is_direct(struct run *run, const struct step *step);
