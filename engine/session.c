@@ -8,6 +8,7 @@
 #include "graph/memo.h"
 #include "graph/run.h"
 #include "model_room.h"
+#include "ops/ops.h"
 #include "session_profile.h"
 
 enum { MAX_BATCH = 256, MAX_THREADS = 256 };
@@ -79,7 +80,7 @@ static void carve_run(struct carver *c, const struct lm_model *model, uint32_t b
         c->overflow = true;
     float *arena = carve(c, floats, sizeof *arena);
     run->scratch = carve(c, threads, plan->scratch);
-    run->hides = carve(c, batch, sizeof *run->hides);
+    run->recalls = carve(c, batch, sizeof *run->recalls);
     run->shared = carve(c, batch, plan->shared);
     run->zeros = carve(c, plan->widest + KERNELS_SLACK, sizeof *run->zeros);
     for (size_t i = 0; i < sizeof run->planes / sizeof *run->planes; i++)
@@ -229,7 +230,7 @@ static void read_masks(struct run *run, const struct lm_mask *const *visible)
         sites_fill(input->height, input->width, sites);
         for (uint32_t y = 0; visible && visible[s] && y < input->height; y++)
             sites_and(sites + y * words, visible[s]->bits + y * visible[s]->words, words);
-        run->hides[s] = sites_count(sites, words * input->height) < value_sites(input);
+        run->recalls[s] = graph_recalls_of(run->graph, sites);
     }
 }
 

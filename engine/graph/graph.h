@@ -115,7 +115,8 @@ struct conv {
     float *winograd;     /* packed weights of conv_winograd.c, at multiples of winograd_floats */
     size_t winograd_floats;
     uint32_t winograd_side; /* of its tiles; 0: it has none */
-    bool remembered; /* recall steps come later: a masked sample's row is its window's alone */
+    uint32_t recall; /* how many recall steps come before it */
+    bool remembered; /* others come later: of a sample that uses one, a row is its window's alone */
     float *weights, *bias; /* bias: out_channels, and KERNELS_SLACK more */
     float *border;         /* row of a Pad's constant; NULL if the window has no border */
     uint16_t *halves;      /* weights in bfloat16, instead of weights; NULL: it multiplies floats */
@@ -168,10 +169,13 @@ struct flatten {
     uint32_t *offset;
 };
 
-/* A place where rows are remembered (graph/memo.h): number `cut` of at most MEMO_MAX_CUTS. */
+/* A place where rows are remembered (graph/memo.h): number `cut` of at most MEMO_MAX_CUTS.  A row
+ * there has seen `pixels` of the picture, across; the convs since the recall step before take
+ * `products` for a picture, `tiled` of them of a kind that is computed in tiles otherwise. */
 enum { MEMO_MAX_CUTS = 3 };
 struct recall {
     uint32_t cut;
+    double pixels, products, tiled;
 };
 
 struct step {

@@ -97,7 +97,7 @@ static void propagate(struct run *run, uint32_t sample)
     size_t early = run->memo ? memo_identities(run->memo)->steps : 0; /* the last recall step */
     for (size_t i = 0; i < graph->n_steps; i++)
         propagate_visible(run, &graph->steps[i], sample);
-    if (early && run->hides[sample])
+    if (early && run->recalls[sample])
         run_identify(run, sample);
     demand_of_steps(run, early ? early + 1 : 0, graph->n_steps, sample);
     if (!early)

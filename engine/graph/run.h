@@ -45,7 +45,7 @@ struct run {
     const struct kernels *kernels;
     uint32_t n;                         /* samples */
     const struct lm_mask *const *masks; /* of the samples; NULL, or a NULL entry: plain inference */
-    bool *hides;                        /* of each sample: its mask hides something */
+    uint32_t *recalls; /* of each sample: how many recall steps it uses, the first ones */
     struct value_state *states;
     int32_t **maps;       /* of plan->maps: cells, sample after sample */
     bool *map_ready;      /* filled for this run */

@@ -33,12 +33,13 @@ static inline bool window_is_single(const struct window *w)
  * Returns the floats that they then take, or 0. */
 size_t conv_winograd_plan(const struct graph *graph, struct conv *conv);
 
-/* Whether a sample's rows are computed in tiles.  Of a sample with hidden pixels, before a recall
- * step, they are not: which of its rows are demanded depends on what is remembered, and a row that
- * will be must not depend on that. */
+/* Whether a sample's rows are computed in tiles.  Before a recall step that the sample uses they are
+ * not: which of its rows are demanded depends on what is remembered, and a row that will be must not
+ * depend on that. */
 static inline bool conv_is_tiled(const struct run *run, const struct step *step, uint32_t sample)
 {
-    return step->conv.winograd && !(step->conv.remembered && run->hides[sample]);
+    const struct conv *conv = &step->conv;
+    return conv->winograd && !(conv->remembered && conv->recall < run->recalls[sample]);
 }
 
 const char *conv_winograd_name(const struct conv *conv);

@@ -324,12 +324,19 @@ static enum lm_status check_finite(const struct step *step, const struct conv *c
                    onnx_quote(step->name, name), weights ? "biases" : "weights");
 }
 
-static size_t last_recall(const struct graph *graph)
+static void count_recalls(struct graph *graph)
 {
-    size_t last = graph->n_steps;
-    while (last > 0 && !graph->steps[last - 1].kind->recalls)
-        last--;
-    return last;
+    uint32_t all = 0, before = 0;
+    for (size_t i = 0; i < graph->n_steps; i++)
+        all += graph->steps[i].kind->recalls;
+    for (size_t i = 0; i < graph->n_steps; i++) {
+        struct step *step = &graph->steps[i];
+        before += step->kind->recalls;
+        if (step->kind != &step_conv)
+            continue;
+        step->conv.recall = before;
+        step->conv.remembered = before < all;
+    }
 }
 
 /* In place, from a copy: so that memory is left without holes.  copy: of scratch_count floats. */
@@ -378,6 +385,7 @@ enum lm_status graph_pack(struct graph *graph, struct lm_error *error)
         return lm_fail(error, LM_NOMEM, "out of memory for weights");
     if (rounds)
         graph_round(graph);
+    count_recalls(graph);
     for (size_t i = 0; i < graph->n_steps && status == LM_OK; i++) {
         struct step *step = &graph->steps[i];
         if (step->kind != &step_conv)
@@ -385,7 +393,6 @@ enum lm_status graph_pack(struct graph *graph, struct lm_error *error)
         status = check_finite(step, &step->conv, error);
         if (status == LM_OK && step->conv.before && step->conv.before->depthwise)
             status = check_finite(step, step->conv.before->depthwise, error);
-        step->conv.remembered = i < last_recall(graph);
         if (status == LM_OK && !step->conv.depthwise)
             status = rounds ? conv_bf16_round(graph, step, error)
                             : pack(graph, &step->conv, copy, error);

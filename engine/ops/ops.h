@@ -203,6 +203,10 @@ enum lm_status graph_pack(struct graph *graph, struct lm_error *error);
 /* Puts recall steps (graph/memo.h) behind early values, after fusion. */
 enum lm_status graph_place_recalls(struct graph *graph, struct lm_error *error);
 
+/* How many of them pay for a sample with these visible pixels (a plane of the input's sites); which
+ * is a matter of the mask alone, whatever is remembered. */
+uint32_t graph_recalls_of(const struct graph *graph, const uint64_t *visible);
+
 /* Fusion: pointwise chains into one program, programs into the convs that feed them. */
 enum lm_status graph_fuse(struct graph *graph, struct lm_error *error);
 

@@ -206,6 +206,45 @@ static void test_shares_within_a_run(void **state)
     lm_model_free(model);
 }
 
+/* How the second 3x3 convolution of the last network is computed. */
+static const char *kernel_of_t1(struct lm_session *session)
+{
+    static struct lm_step_profile steps[64];
+    struct lm_profile profile;
+    lm_session_profile_read(session, &profile, steps);
+    for (int i = 0; i < 64 && steps[i].name; i++)
+        if (!strcmp(steps[i].name, "t1"))
+            return steps[i].kernel;
+    return "none";
+}
+
+/* Masks that leave few rows in common are not looked up behind what tiles compute faster; with
+ * tiles or without, the rows before are the same. */
+static void test_which_masks_pay(void **state)
+{
+    (void)state;
+    float logits[BATCH * CLASSES];
+    size_t last = sizeof networks / sizeof *networks - 1;
+    struct lm_model *model = load(networks[last], &policies[0], 16 * MEGABYTE);
+    struct lm_session *session = new_session(model), *oblivious = new_session(model);
+    bool floats = precision == LM_PRECISION_FLOAT32;
+    lm_session_turn_to(session, 1);
+    lm_session_profile(session, 1);
+    for (uint32_t cell = 1; cell <= 32; cell *= 32) {
+        for (int s = 0; s < BATCH; s++)
+            draw_mask(&masks[s], cell, 4);
+        uint64_t first = run(session, image, 0, logits), second = run(session, image, 0, logits);
+        assert_true(cell == 1 ? second > first / 2 : second < first);
+        const char *kernel = kernel_of_t1(session);
+        if (floats)
+            assert_string_equal(kernel, cell == 1 ? "winograd 4x4" : "product");
+        compare(session, oblivious, image, 0);
+    }
+    lm_session_free(session);
+    lm_session_free(oblivious);
+    lm_model_free(model);
+}
+
 /* Two pictures in turn: right results, and the first keeps its rows; left alone, the second gets
  * its chance. */
 static void test_pictures_in_turn(void **state)
@@ -342,13 +381,10 @@ static void test_threads(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_same_results),
-        cmocka_unit_test(test_remembers),
-        cmocka_unit_test(test_shares_within_a_run),
-        cmocka_unit_test(test_pictures_in_turn),
-        cmocka_unit_test(test_no_allocation),
-        cmocka_unit_test(test_no_memory),
-        cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_same_results),        cmocka_unit_test(test_remembers),
+        cmocka_unit_test(test_shares_within_a_run), cmocka_unit_test(test_which_masks_pay),
+        cmocka_unit_test(test_pictures_in_turn),    cmocka_unit_test(test_no_allocation),
+        cmocka_unit_test(test_no_memory),           cmocka_unit_test(test_threads),
     };
     int failed = cmocka_run_group_tests_name("memo", tests, start, stop);
     precision = LM_PRECISION_BFLOAT16;
