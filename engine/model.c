@@ -165,6 +165,7 @@ static enum lm_status build(struct lm_model *model, struct onnx_model *onnx,
     status = graph_fuse(&model->graph, error);
     if (status == LM_OK)
         status = graph_place_recalls(&model->graph, error);
+    graph_rectify(&model->graph);
     if (status == LM_OK)
         status = graph_pack(&model->graph, error);
     if (status == LM_OK)

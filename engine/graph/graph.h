@@ -46,6 +46,7 @@ struct value {
     uint32_t producer;      /* step; GRAPH_NO_VALUE for the input */
     bool shared;            /* read under several names, by several nodes */
     bool rounded;           /* its rows are bfloat16, two to a float */
+    bool rectified;         /* no number is below 0 and many may be 0, as behind a Relu */
 };
 
 /* dims[0] is the batch.  Of a spatial value, axes row_axis < column_axis are its rows and columns,

@@ -3,13 +3,13 @@
 #include <math.h>
 #include <string.h>
 
+#include "kernels/bf16.h"
 #include "kernels/kernels.h"
 #include "kernels/number.h"
 #include "kernels/pointwise.h"
 #include "kernels/product.h"
 #include "kernels/winograd.h"
 
-#include "kernels/bf16.h"
 #if defined(__AMX_BF16__)
 #include "kernels/bf16_amx.h"
 #else

@@ -104,9 +104,14 @@ struct product {
     float low, high;
     float *target;
     size_t target_stride;
+    uint8_t *lists; /* NULL, or scratch of kernels_lists_bytes: rows may hold many zeros, which then
+                       take little time; the result is the same */
 };
 
-enum { KERNELS_SLACK = 64 };
+enum { KERNELS_SLACK = 64, ZEROS_CHUNK = 64 };
+
+/* Bytes of scratch for the zeros of so many rows: a byte for each number of every other row. */
+size_t kernels_lists_bytes(size_t taps, size_t depth, size_t rows);
 
 /* Winograd's F(side x side, 3x3), side 2 or 4: a tile has at most that many outputs, and its
  * windows see so many cells, which become as many numbers. */

@@ -85,7 +85,8 @@ static inline vector clamp_vector(vector x, float low, float high)
     return VECTOR_MIN(x, h);
 }
 
-/* Adds the residual, clamps and stores columns first..first+width-1 of a tile. */
+/* Adds the residual, clamps and stores columns first..first+width-1 of a tile.  Adding 0 makes -0 a
+ * 0, so that products that skip zeros give the same bits. */
 __attribute__((always_inline)) static inline void tile_store(const struct product *p, size_t row,
                                                              uint32_t first, uint32_t width,
                                                              const int rows, const int vectors,
@@ -99,7 +100,7 @@ __attribute__((always_inline)) static inline void tile_store(const struct produc
         if (width == (uint32_t)(vectors * LANES)) {
             UNROLL for (int v = 0; v < vectors; v++)
             {
-                vector x = sum[r][v];
+                vector x = sum[r][v] + vector_of(0.0f);
                 if (residual)
                     x += *(const vector *)(residual + v * LANES);
                 *(vector *)(target + v * LANES) = clamp_vector(x, p->low, p->high);
@@ -108,7 +109,7 @@ __attribute__((always_inline)) static inline void tile_store(const struct produc
             float part[PANEL * LANES] = {0};
             UNROLL for (int v = 0; v < vectors; v++) * (vector *)(part + v * LANES) = sum[r][v];
             for (uint32_t c = 0; c < width; c++) {
-                float x = part[c] + (residual ? residual[c] : 0.0f);
+                float x = part[c] + 0.0f + (residual ? residual[c] : 0.0f);
                 x = x > p->low ? x : p->low;
                 target[c] = x < p->high ? x : p->high;
             }
@@ -174,18 +175,31 @@ static void (*const some_rows[PANEL])(const struct product *, const struct panel
 #endif
 };
 
+#include "kernels/zeros.h"
+
+static void plain_panel(const struct product *p, const struct panel *panel, size_t rows)
+{
+    uint32_t vectors = (panel->width + LANES - 1) / LANES;
+    size_t most = vectors == 4 ? WIDE_TILE_ROWS : TILE_ROWS;
+    for (size_t row = 0; row < rows; row += most)
+        some_rows[vectors - 1](p, panel, row, rows - row < most ? rows - row : most);
+}
+
 /* Panels outside, rows inside: a panel of weights stays in the L2 cache while all rows pass. */
 static void multiply(const struct product *p, size_t rows)
 {
     size_t depth = (size_t)p->taps * p->depth;
     struct panel panel = {.weights = p->weights};
+    struct lists lists;
+    bool skips = find_zeros(p, rows, &lists);
     for (; panel.first < p->columns; panel.first += panel.width) {
         uint32_t left = p->columns - panel.first, full = PANEL * LANES;
         panel.width = left < full ? left : full;
         uint32_t vectors = (panel.width + LANES - 1) / LANES;
-        size_t most = vectors == 4 ? WIDE_TILE_ROWS : TILE_ROWS;
-        for (size_t row = 0; row < rows; row += most)
-            some_rows[vectors - 1](p, &panel, row, rows - row < most ? rows - row : most);
+        if (skips && vectors == PANEL)
+            skip_zeros(&lists, &panel, rows);
+        else
+            plain_panel(p, &panel, rows);
         panel.weights += depth * vectors * LANES;
     }
 }

@@ -362,6 +362,68 @@ static void test_products(void **state)
             check_multiply(tables[t]);
 }
 
+/* As behind a Relu, in `share` of 8 places; zeros of both signs, and numbers that are none. */
+static void rectify(float *data, size_t n, uint32_t share)
+{
+    for (size_t i = 0; i < n; i++)
+        if (between(0, 7) < share)
+            data[i] = between(0, 1) ? 0.0f : -0.0f;
+        else if (!between(0, 200))
+            data[i] = NAN;
+}
+
+/* Skipping zeros changes no bit, not even the sign of a zero. */
+static void check_zeros(const struct kernels *k)
+{
+    uint32_t rows = between(1, 110), taps = between(1, 3), depth = between(1, 150);
+    uint32_t columns = between(1, 200), terms = taps * depth, sources = between(1, 30);
+    float *data = numbers((size_t)sources * depth), *matrix = numbers((size_t)terms * columns);
+    float *bias = numbers(columns + (size_t)KERNELS_SLACK);
+    float *target = numbers((size_t)rows * columns), *plain = numbers((size_t)rows * columns);
+    float *packed = aligned_alloc(
+        64, (kernels_packed_floats(k, terms, columns) * sizeof(float) + 63) / 64 * 64);
+    const float **source = malloc((size_t)rows * taps * sizeof *source);
+    uint8_t *lists = malloc(kernels_lists_bytes(taps, depth, rows));
+    rectify(data, (size_t)sources * depth, between(0, 8));
+    for (uint32_t c = 0; c < columns; c += 3)
+        bias[c] = -0.0f;
+    for (size_t i = 0; i < (size_t)rows * taps; i++)
+        source[i] = data + (size_t)between(0, sources - 1) * depth;
+    struct product product = {.taps = taps,
+                              .depth = depth,
+                              .columns = columns,
+                              .source = source,
+                              .weights = packed,
+                              .bias = bias,
+                              .low = -INFINITY,
+                              .high = INFINITY,
+                              .target = plain,
+                              .target_stride = columns};
+    kernels_pack(k, matrix, terms, columns, packed);
+    k->multiply(&product, rows);
+    product.target = target;
+    product.lists = lists;
+    k->multiply(&product, rows);
+    assert_memory_equal(target, plain, (size_t)rows * columns * sizeof *target);
+    assert_kept("multiply without zeros", k, target + (size_t)rows * columns);
+    free(data);
+    free(matrix);
+    free(bias);
+    free(target);
+    free(plain);
+    free(packed);
+    free(source);
+    free(lists);
+}
+
+static void test_zeros(void **state)
+{
+    (void)state;
+    for (int i = 0; i < rounds; i++)
+        for (int t = 0; t < n_tables; t++)
+            check_zeros(tables[t]);
+}
+
 /* ---- rows */
 
 static void check_neighbour_mean(const struct kernels *k)
@@ -752,7 +814,7 @@ int main(void)
         cmocka_unit_test(test_windows),    cmocka_unit_test(test_square_windows),
         cmocka_unit_test(test_rows),       cmocka_unit_test(test_functions),
         cmocka_unit_test(test_infinities), cmocka_unit_test(test_products),
-        cmocka_unit_test(test_binary),
+        cmocka_unit_test(test_zeros),      cmocka_unit_test(test_binary),
     };
     return cmocka_run_group_tests_name("kernels", tests, start, NULL);
 }
