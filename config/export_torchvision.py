@@ -80,6 +80,20 @@ def untrained(name, classes, seed, transform_input=False):
     return getattr(models, name)(weights=None, num_classes=classes, **extra)
 
 
+def settle(net):
+    """BatchNormalization's statistics, from blurred noise.  Without any, whole channels of a network
+    with random weights are dead, as no trained one's are."""
+    norms = [module for module in net.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None                            # the mean of all that is seen
+    if norms:
+        noise = torch.randn(8, 3, 28, 28)
+        with torch.no_grad():
+            net.train()(torch.nn.functional.interpolate(noise, 224, mode="bicubic"))
+    return net.eval()
+
+
 def state_from(file):
     """A state dictionary from a .pth file; nothing in the file is executed."""
     try:
@@ -116,7 +130,8 @@ def build(args):
     if args.classes is not None and args.classes < 1:
         raise Refusal(f"--classes {args.classes}: must be at least 1")
     if args.weights == "none":
-        return untrained(args.network, args.classes or 1000, args.seed, args.transform_input), None
+        return settle(untrained(args.network, args.classes or 1000, args.seed,
+                                args.transform_input)), None
     if Path(args.weights).is_file():
         return from_file(args.network, args.weights, args.classes, args.transform_input), None
     if args.classes is not None:

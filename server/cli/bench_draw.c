@@ -1,5 +1,5 @@
-/* The picture is synthetic: a network's speed depends on which pixels are visible, not on what they
- * show (SLIC alone looks at them, so there are colours to follow).  Each sample hides the same
+/* The picture is synthetic: a network's speed depends on which pixels are visible, and little on what
+ * they show (SLIC looks at them, so there are colours to follow; products skip zeros).  Each sample hides the same
  * number of segments, drawn anew. */
 #include "cli/bench_draw.h"
 

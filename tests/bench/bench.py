@@ -5,8 +5,9 @@
              [--peers onnxruntime,torch] [--cpu] [--json FILE]
     bench.py --from FILE [--readme]     the tables of measurements that were kept; into README.md
 
-About 12 minutes.  Networks of torchvision with random weights at 224 x 224 (speed does not depend on
-weights), written by config/export_torchvision.py to BUILD/bench.  Peers run ordinary inference, which
+About 12 minutes.  Networks of torchvision with random weights at 224 x 224, written by
+config/export_torchvision.py to BUILD/bench; behind a Relu half of their numbers are zeros, at random
+places (trained networks have more, side by side, and are faster).  Peers run ordinary inference, which
 is what masking by paint costs: from BUILD/venv-bench (`make bench-peers`) or this Python.  Every
 measurement is a process of its own; everything runs in turn, once in each repetition, so that a
 machine that gets slower is slow for all.  The end-to-end figure needs models/squeezenet_v1_1 in
