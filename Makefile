@@ -90,6 +90,8 @@ ifneq ($(filter x86_64%,$(shell $(CC) -dumpmachine 2>/dev/null)),)
 $(B)/engine/kernels/avx2.o: private KERNEL_FLAGS := -ffp-contract=fast -mavx2 -mfma
 $(B)/engine/kernels/avx512.o: private KERNEL_FLAGS := -ffp-contract=fast -mavx512f -mavx512bw \
     -mavx512dq -mavx512vl -mfma -mprefer-vector-width=512
+$(B)/engine/kernels/avx512_bf16.o: private KERNEL_FLAGS := -ffp-contract=fast -mavx512f \
+    -mavx512bw -mavx512dq -mavx512vl -mfma -mprefer-vector-width=512 -mavx512bf16
 $(B)/engine/kernels/amx.o: private KERNEL_FLAGS := -ffp-contract=fast -mavx512f -mavx512bw \
     -mavx512dq -mavx512vl -mfma -mprefer-vector-width=512 -mavx512bf16 -mamx-tile -mamx-bf16
 endif

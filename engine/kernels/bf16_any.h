@@ -4,7 +4,7 @@
  * time: then it is the product of floats.  Its terms are exact, so that all tables that do it this
  * way give the same bits.
  */
-enum { BF16_BYTES = sizeof(float), BF16_ROWS = 64, WIDTH = PANEL * LANES };
+enum { BF16_BYTES = sizeof(float), BF16_IN_PLACE = false, BF16_ROWS = 64, WIDTH = PANEL * LANES };
 
 static void bf16_pack(void *target, const struct bf16_rows *s, size_t rows)
 {

@@ -12,6 +12,8 @@
 
 #if defined(__AMX_BF16__)
 #include "kernels/bf16_amx.h"
+#elif defined(__AVX512BF16__)
+#include "kernels/bf16_dot.h"
 #else
 #include "kernels/bf16_any.h"
 #endif
@@ -126,6 +128,7 @@ const struct kernels KERNELS_TABLE = {
     .pointwise = pointwise_apply,
     .row_op = row_op,
     .bf16_bytes = BF16_BYTES,
+    .bf16_in_place = BF16_IN_PLACE,
     .bf16_pack = bf16_pack,
     .bf16_multiply = bf16_multiply,
     .bf16_neighbour_mean = bf16_neighbour_mean,

@@ -128,13 +128,17 @@ struct winograd_tile {
 
 /* The same product in bfloat16: rows and weights rounded to nearest even (NaN stays NaN), the
  * products, which are exact in float32, added up in float32.  The order of the additions is the
- * table's own: that of the depth, but for AMX, which adds even and odd terms apart and takes
- * numbers below 2^-126 for zero. rows: from bf16_pack; weights: from kernels_bf16_pack; bias:
- * columns floats. residual, target: floats, or bfloat16 if they are said to be rounded; strides
- * count numbers. panel: kernels_bf16_panel floats of scratch. */
+ * table's own: that of the depth, but for VDPBF16PS, which adds pairs, and AMX, which adds even and
+ * odd terms apart; both take numbers below 2^-126 for zero and round to nearest even, however the
+ * processor is set.  taps x depth terms a row.  rows: from bf16_pack (taps: 1); NULL: rows x taps
+ * pointers at bfloat16, if kernels_bf16_in_place.  weights: from kernels_bf16_pack; bias: columns
+ * floats, and KERNELS_SLACK more that may be anything.  residual, target: floats, or bfloat16 if
+ * they are said to be rounded; strides count numbers.  panel: kernels_bf16_panel floats of scratch.
+ */
 struct bf16_product {
-    uint32_t depth, columns;
+    uint32_t taps, depth, columns;
     const void *rows;
+    const void *const *source;
     const uint16_t *weights;
     const float *bias;
     const void *residual; /* NULL: none */
@@ -209,6 +213,7 @@ struct kernels {
 
     /* Products in bfloat16. */
     uint32_t bf16_bytes; /* of a number of a packed row */
+    bool bf16_in_place;  /* rows of bfloat16 need no packing */
     void (*bf16_pack)(void *target, const struct bf16_rows *source, size_t rows);
     void (*bf16_multiply)(const struct bf16_product *product, size_t rows);
 
@@ -245,6 +250,10 @@ void kernels_bf16_pack(const float *matrix, size_t depth, uint32_t columns, uint
 size_t kernels_bf16_row_bytes(const struct kernels *kernels, size_t depth);
 size_t kernels_bf16_rows_bytes(const struct kernels *kernels, size_t depth, size_t rows);
 size_t kernels_bf16_panel(const struct kernels *kernels, size_t depth);
+
+/* Whether this table multiplies rows of bfloat16 where they stand: it reads pairs, and a tap's
+ * begin where a square of weights begins. */
+bool kernels_bf16_in_place(const struct kernels *kernels, uint32_t taps, uint32_t depth);
 
 /* The table for this machine; the portable one if `portable`.  bfloat16: for a model in bfloat16,
  * which may have instructions that the process has to ask the system for. */

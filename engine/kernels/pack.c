@@ -93,6 +93,11 @@ size_t kernels_bf16_panel(const struct kernels *kernels, size_t depth)
     return kernels->bf16_bytes == sizeof(float) ? (depth + 1) * kernels->panel * kernels->lanes : 0;
 }
 
+bool kernels_bf16_in_place(const struct kernels *kernels, uint32_t taps, uint32_t depth)
+{
+    return kernels->bf16_in_place && depth % (taps > 1 ? BF16_STEP : 2) == 0;
+}
+
 /* 32 terms x 16 columns from (k, c) on. */
 static void pack_square(const struct kernels *kernels, const float *matrix, size_t depth,
                         uint32_t columns, size_t k, uint32_t c, uint16_t *packed)

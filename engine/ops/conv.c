@@ -38,7 +38,7 @@ static uint32_t shares(uint32_t count, uint32_t of, uint32_t multiple)
 static uint32_t cut_rows(struct run *run, const struct step *step, uint32_t first, uint32_t end)
 {
     const struct conv *conv = &step->conv;
-    uint32_t most = conv->halves ? conv_bf16_rows(conv) : conv_block_rows(conv);
+    uint32_t most = conv->halves ? conv_bf16_rows(run->graph, step) : conv_block_rows(conv);
     uint32_t threads = run->pool ? run->pool->threads : 1, n = end - first;
     uint32_t blocks = (n + most - 1) / most, columns = conv->out_channels, parts = 1;
     if (conv_has_columns(step) && n < LEAST_ROWS * threads) {

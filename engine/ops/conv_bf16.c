@@ -8,7 +8,8 @@
 
 #include "ops/conv_parts.h"
 
-/* Packed rows of a block stay in the L2 cache; blocks of few rows read the weights too often. */
+/* Packed rows of a block stay in the L2 cache; blocks of few rows read the weights too often.  Rows
+ * that are read in place are the memory's as they are. */
 enum { BLOCK_BYTES = 768 << 10, ROWS_MULTIPLE = 32, LEAST_ROWS = 96, MOST_ROWS = 256 };
 
 static size_t product_depth(const struct conv *conv)
@@ -16,10 +17,20 @@ static size_t product_depth(const struct conv *conv)
     return (size_t)window_taps(&conv->window) * conv->block_in;
 }
 
-uint32_t conv_bf16_rows(const struct conv *conv)
+/* Whether the products read the rows of the input, which are bfloat16 already. */
+static bool reads_in_place(const struct graph *graph, const struct step *step)
 {
-    size_t rows = BLOCK_BYTES / (product_depth(conv) * (conv->before ? 6 : 2)) / ROWS_MULTIPLE *
-                  ROWS_MULTIPLE;
+    const struct conv *conv = &step->conv;
+    return graph->values[step->inputs[0]].rounded && !conv->before &&
+           kernels_bf16_in_place(graph->kernels, window_taps(&conv->window), conv->block_in);
+}
+
+uint32_t conv_bf16_rows(const struct graph *graph, const struct step *step)
+{
+    if (reads_in_place(graph, step))
+        return MOST_ROWS;
+    size_t row = product_depth(&step->conv) * (step->conv.before ? 6 : 2);
+    size_t rows = BLOCK_BYTES / row / ROWS_MULTIPLE * ROWS_MULTIPLE;
     return rows < LEAST_ROWS ? LEAST_ROWS : rows > MOST_ROWS ? MOST_ROWS : (uint32_t)rows;
 }
 
@@ -47,10 +58,12 @@ static size_t lay_out(const struct graph *graph, const struct step *step, uint8_
                       struct scratch *out)
 {
     const struct conv *conv = &step->conv;
-    size_t rows = conv_bf16_rows(conv), taps = window_taps(conv_outer_window(conv)), used = 0;
+    size_t rows = conv_bf16_rows(graph, step), taps = window_taps(conv_outer_window(conv)),
+           used = 0;
     size_t depth = product_depth(conv), target = rows * conv->out_channels * sizeof(float);
     const struct kernels *kernels = graph->kernels;
-    out->packed = carve(base, &used, kernels_bf16_rows_bytes(kernels, depth, rows));
+    bool packs = !reads_in_place(graph, step);
+    out->packed = carve(base, &used, packs ? kernels_bf16_rows_bytes(kernels, depth, rows) : 0);
     out->source = carve(base, &used, rows * taps * sizeof *out->source);
     out->target = carve(base, &used, has_rounded_program(graph, step) ? target : 0);
     out->panel = carve(base, &used, kernels_bf16_panel(kernels, depth) * sizeof(float));
@@ -180,7 +193,8 @@ static void multiply_groups(const struct block *b, struct bf16_product p)
         p.residual = residual ? at_column(residual, p.residual_rounded, column) : NULL;
         p.target = p.target_rounded ? (void *)((uint16_t *)target + column)
                                     : (void *)((float *)target + column);
-        kernels->bf16_pack(b->scratch.packed, &rows, b->rows);
+        if (p.rows)
+            kernels->bf16_pack(b->scratch.packed, &rows, b->rows);
         kernels->bf16_multiply(&p, b->rows);
         if (g + 1 < conv->blocks)
             next_group(b, rows.taps);
@@ -229,9 +243,12 @@ void conv_bf16_block(struct run *run, const struct step *step, uint32_t index, u
     lay_out(run->graph, step, base, &b.scratch);
     float *target = out->rows + b.first * value_stride(value);
     bool apart = has_rounded_program(run->graph, step);
-    struct bf16_product p = {.depth = (uint32_t)product_depth(conv),
+    bool in_place = reads_in_place(run->graph, step);
+    struct bf16_product p = {.taps = in_place ? window_taps(&conv->window) : 1,
+                             .depth = in_place ? conv->block_in : (uint32_t)product_depth(conv),
                              .columns = conv->block_out,
-                             .rows = b.scratch.packed,
+                             .rows = in_place ? NULL : b.scratch.packed,
+                             .source = b.scratch.source,
                              .low = conv->low,
                              .high = conv->high,
                              .target = apart ? b.scratch.target : target,

@@ -102,7 +102,7 @@ enum lm_status conv_bf16_round(struct graph *graph, struct step *step, struct lm
 
 /* ---- conv_bf16.c: blocks of rows of a step that multiplies bfloat16 */
 
-uint32_t conv_bf16_rows(const struct conv *conv); /* of a block */
+uint32_t conv_bf16_rows(const struct graph *graph, const struct step *step); /* of a block */
 size_t conv_bf16_scratch(const struct graph *graph, const struct step *step);
 void conv_bf16_block(struct run *run, const struct step *step, uint32_t index, uint8_t *scratch);
 

@@ -46,7 +46,8 @@ struct lm_model_limits {
 /* What convolutions and fully connected layers multiply.
  * bfloat16: weights and activations, rounded to 8 bits of mantissa, at half the memory; sums stay
  * float32, and depthwise convolutions, pools and pointwise operations are computed as ever.  Faster
- * on processors with AMX, about as fast elsewhere; logits differ from float32's in the third digit.
+ * on processors with AMX or AVX512_BF16, slower elsewhere; logits differ from float32's in the
+ * third digit.
  */
 enum lm_precision { LM_PRECISION_FLOAT32, LM_PRECISION_BFLOAT16 };
 

@@ -20,8 +20,8 @@ enum lm_status common_load_model(const char *path, const char *policy, const cha
 /* The option --precision, and whether its text (NULL: not given) is one. */
 #define ROW_PRECISION(value)                                                                       \
     ROW_TEXT("precision", 0, "P",                                                                  \
-             "float32, or bfloat16: rounded weights and activations, faster where\n"               \
-             "the processor has AMX (default: the model's own, else float32)",                     \
+             "float32, or bfloat16: rounded weights and activations, faster with\n"                \
+             "AMX or AVX512_BF16 (default: the model's own, else float32)",                        \
              value)
 enum lm_status common_check_precision(const char *precision, struct lm_error *error);
 

@@ -115,7 +115,8 @@ static const struct setting table[] = {
     U64(max_model_elements, 1, (uint64_t)1 << 32, "536870912", "numbers in one tensor"),
     BYTES(max_model_bytes, KIB, 1024 * GIB, "4g", "a network in memory"),
     STRING(precision, "float32", "PRECISION",
-           "of models whose model.json says none: float32, or bfloat16, faster with AMX",
+           "of models whose model.json says none: float32, or bfloat16, faster with "
+           "AMX or AVX512_BF16",
            setting_is_precision, "float32 or bfloat16"),
 #undef SECTION
 

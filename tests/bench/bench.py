@@ -146,7 +146,7 @@ def export(name, folder):
 def machine(threads):
     text = subprocess.run(["lscpu"], capture_output=True, text=True, env={"LC_ALL": "C"}).stdout
     rows = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
-    vectors = [name for name in ("avx2", "avx512f", "amx_tile", "asimd")
+    vectors = [name for name in ("avx2", "avx512f", "avx512_bf16", "amx_tile", "asimd")
                if name in rows.get("Flags", "").split()]
     model = rows.get("Model name", "unknown processor").strip()
     family = "/".join(rows.get(key, "?").strip() for key in ("CPU family", "Model"))

@@ -21,7 +21,7 @@ static const double unit = 1.0 / 16777216;
 static uint64_t seed = 20261124;
 static int rounds = 60;
 static struct rng rng;
-static const struct kernels *tables[4];
+static const struct kernels *tables[5];
 static int n_tables;
 
 static uint32_t between(uint32_t low, uint32_t high)
@@ -114,11 +114,18 @@ static void *in_form(const float *source, size_t n, bool rounded)
     return out;
 }
 
+/* Few, any, or such as rows of several taps are read in place. */
+static uint32_t some_depth(void)
+{
+    uint32_t kind = between(0, 3);
+    return kind < 2 ? between(1, 7) : kind < 3 ? between(1, 140) : BF16_STEP * between(1, 4);
+}
+
 static struct case_of_product make_case(void)
 {
     struct case_of_product c = {.rows = between(1, 90),
                                 .taps = between(0, 1) ? 1 : between(1, 12),
-                                .depth = between(0, 1) ? between(1, 7) : between(1, 140),
+                                .depth = some_depth(),
                                 .columns = between(1, 140),
                                 .sources = between(1, 30),
                                 .source_rounded = between(0, 1),
@@ -131,7 +138,7 @@ static struct case_of_product make_case(void)
     c.source = numbers(numbers_in, c.source_rounded);
     c.halves = in_form(c.source, numbers_in, true);
     c.matrix = numbers(terms * c.columns, false);
-    c.bias = numbers(c.columns, false);
+    c.bias = numbers(c.columns + KERNELS_SLACK, false);
     c.residual = numbers(c.rows * c.stride, c.residual_rounded);
     c.residual_rows =
         between(0, 1) ? in_form(c.residual, c.rows * c.stride, c.residual_rounded) : NULL;
@@ -160,9 +167,10 @@ static void free_case(struct case_of_product *c)
     free(c->weights);
 }
 
-/* rows x stride numbers of the target, as floats; rows first..first+n-1 alone are computed. */
+/* rows x stride numbers of the target, as floats; rows first..first+n-1 alone are computed.
+ * in_place: from where the rows stand. */
 static float *multiply_rows(const struct kernels *k, const struct case_of_product *c,
-                            uint32_t first, uint32_t n)
+                            uint32_t first, uint32_t n, bool in_place)
 {
     size_t depth = (size_t)c->taps * c->depth, all = c->rows * c->stride;
     size_t bytes = kernels_bf16_rows_bytes(k, depth, n);
@@ -177,9 +185,11 @@ static float *multiply_rows(const struct kernels *k, const struct case_of_produc
     struct bf16_rows rows = {c->taps, c->depth, c->pointers + (size_t)first * c->taps,
                              c->source_rounded};
     struct bf16_product p = {
-        .depth = (uint32_t)depth,
+        .taps = in_place ? c->taps : 1,
+        .depth = in_place ? c->depth : (uint32_t)depth,
         .columns = c->columns,
-        .rows = packed,
+        .rows = in_place ? NULL : packed,
+        .source = rows.source,
         .weights = c->weights,
         .bias = c->bias,
         .residual_stride = c->stride,
@@ -194,7 +204,8 @@ static float *multiply_rows(const struct kernels *k, const struct case_of_produc
     if (c->residual_rows)
         p.residual = (uint8_t *)c->residual_rows +
                      first * c->stride * (c->residual_rounded ? sizeof(uint16_t) : sizeof(float));
-    k->bf16_pack(packed, &rows, n);
+    if (!in_place)
+        k->bf16_pack(packed, &rows, n);
     k->bf16_multiply(&p, n);
     for (size_t i = 0; i < all; i++) {
         uint32_t row = (uint32_t)(i / c->stride),
@@ -255,23 +266,33 @@ static void assert_same_rows(const struct kernels *k, const struct case_of_produ
             fail_msg("%s: other bits in row %u; SEED=%llu", k->name, r, (unsigned long long)seed);
 }
 
+/* Some of the rows have the bits that they have among all; and so have rows that are not packed. */
+static void check_table(const struct kernels *k, const struct case_of_product *c,
+                        const float *portable)
+{
+    float *all = multiply_rows(k, c, 0, c->rows, false);
+    check_product(k, c, all);
+    if (k->bf16_bytes == sizeof(float))
+        assert_same_rows(k, c, portable, all, 0, c->rows);
+    uint32_t first = between(0, c->rows - 1), n = between(1, c->rows - first);
+    for (int in_place = 0; in_place < 2; in_place++) {
+        if (in_place && !(c->source_rounded && kernels_bf16_in_place(k, c->taps, c->depth)))
+            continue;
+        float *some = multiply_rows(k, c, first, n, in_place);
+        assert_same_rows(k, c, all, some, first, n);
+        free(some);
+    }
+    free(all);
+}
+
 static void test_products(void **state)
 {
     (void)state;
     for (int i = 0; i < rounds; i++) {
         struct case_of_product c = make_case();
-        float *portable = multiply_rows(&kernels_portable, &c, 0, c.rows);
-        for (int t = 0; t < n_tables; t++) {
-            float *all = multiply_rows(tables[t], &c, 0, c.rows);
-            check_product(tables[t], &c, all);
-            if (tables[t]->bf16_bytes == sizeof(float))
-                assert_same_rows(tables[t], &c, portable, all, 0, c.rows);
-            uint32_t first = between(0, c.rows - 1), n = between(1, c.rows - first);
-            float *some = multiply_rows(tables[t], &c, first, n);
-            assert_same_rows(tables[t], &c, all, some, first, n);
-            free(some);
-            free(all);
-        }
+        float *portable = multiply_rows(&kernels_portable, &c, 0, c.rows, false);
+        for (int t = 0; t < n_tables; t++)
+            check_table(tables[t], &c, portable);
         free(portable);
         free_case(&c);
     }
@@ -325,6 +346,8 @@ static void find_tables(void)
         tables[n_tables++] = &kernels_avx2;
     if (best != floats)
         tables[n_tables++] = best;
+    if (best == &kernels_amx) /* whose processors can do this, too */
+        tables[n_tables++] = &kernels_avx512_bf16;
 #endif
 }
 
