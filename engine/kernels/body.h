@@ -114,6 +114,7 @@ const struct kernels KERNELS_TABLE = {
     .name = KERNELS_NAME,
     .lanes = LANES,
     .panel = PANEL,
+    .skips = PANEL_FLOATS >= 64,
     .multiply = multiply,
     .gather = gather,
     .depthwise = depthwise,

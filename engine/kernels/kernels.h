@@ -162,6 +162,7 @@ struct kernels {
     const char *name;
     uint32_t lanes; /* floats of a vector */
     uint32_t panel; /* vectors of a full panel of packed weights */
+    bool skips;     /* lists of zeros pay: panels are wide enough for them */
 
     void (*multiply)(const struct product *product, size_t rows);
 

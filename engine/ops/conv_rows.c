@@ -54,7 +54,8 @@ static size_t lay_out(const struct graph *graph, const struct step *step, uint8_
     used += round_up(rows * sizeof *out->origin);
     out->offset = (int32_t *)(void *)(base + used);
     used += round_up(taps * sizeof *out->offset);
-    bool zeros = !conv->depthwise && !conv_is_gathered(conv) && conv_reads_rectified(graph, step);
+    bool zeros = graph->kernels->skips && !conv->depthwise && !conv_is_gathered(conv) &&
+                 conv_reads_rectified(graph, step);
     out->lists = zeros ? base + used : NULL;
     if (zeros)
         used += round_up(kernels_lists_bytes(window_taps(&conv->window), conv->block_in, rows));
