@@ -116,7 +116,7 @@ struct conv {
     float *winograd;     /* packed weights of conv_winograd.c, at multiples of winograd_floats */
     size_t winograd_floats;
     uint32_t winograd_side; /* of its tiles; 0: it has none */
-    uint32_t recall; /* how many recall steps come before it */
+    uint32_t recall;        /* how many recall steps come before it */
     bool remembered; /* others come later: of a sample that uses one, a row is its window's alone */
     float *weights, *bias; /* bias: out_channels, and KERNELS_SLACK more */
     float *border;         /* row of a Pad's constant; NULL if the window has no border */

@@ -33,9 +33,9 @@ static inline bool window_is_single(const struct window *w)
  * Returns the floats that they then take, or 0. */
 size_t conv_winograd_plan(const struct graph *graph, struct conv *conv);
 
-/* Whether a sample's rows are computed in tiles.  Before a recall step that the sample uses they are
- * not: which of its rows are demanded depends on what is remembered, and a row that will be must not
- * depend on that. */
+/* Whether a sample's rows are computed in tiles.  Before a recall step that the sample uses they
+ * are not: which of its rows are demanded depends on what is remembered, and a row that will be
+ * must not depend on that. */
 static inline bool conv_is_tiled(const struct run *run, const struct step *step, uint32_t sample)
 {
     const struct conv *conv = &step->conv;

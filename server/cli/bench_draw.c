@@ -1,6 +1,6 @@
-/* The picture is synthetic: a network's speed depends on which pixels are visible, and little on what
- * they show (SLIC looks at them, so there are colours to follow; products skip zeros).  Each sample hides the same
- * number of segments, drawn anew. */
+/* The picture is synthetic: a network's speed depends on which pixels are visible, and little on
+ * what they show (SLIC looks at them, so there are colours to follow; products skip zeros).  Each
+ * sample hides the same number of segments, drawn anew. */
 #include "cli/bench_draw.h"
 
 #include <math.h>
