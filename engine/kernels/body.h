@@ -5,8 +5,9 @@
 
 #include "kernels/kernels.h"
 #include "kernels/number.h"
-#include "kernels/pointwise.h"
 #include "kernels/product.h"
+#include "kernels/sigmoid.h"
+#include "kernels/pointwise.h"
 #include "kernels/winograd.h"
 
 #include "kernels/bf16.h"
