@@ -7,8 +7,9 @@
 #include "kernels/number.h"
 #include "kernels/product.h"
 #include "kernels/sigmoid.h"
-#include "kernels/pointwise.h"
 #include "kernels/winograd.h"
+
+#include "kernels/pointwise.h"
 
 #include "kernels/bf16.h"
 #if defined(__AMX_BF16__)
