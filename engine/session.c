@@ -265,10 +265,14 @@ static void read_input(struct run *run, const float *planes, uint32_t sample)
         clear_masked(run, sample);
 }
 
-static void execute(struct lm_session *session)
+/* Steps first..end-1 for samples from..to-1. */
+static void run_steps(struct lm_session *session, size_t first, size_t end, uint32_t from,
+                      uint32_t to)
 {
     struct run *run = &session->run;
-    for (size_t i = 0; i < run->graph->n_steps; i++) {
+    run->from = from;
+    run->to = to;
+    for (size_t i = first; i < end; i++) {
         const struct step *step = &run->graph->steps[i];
         struct lm_run_stats before = run->stats;
         uint64_t start_ns = profile_now(&session->profile);
@@ -276,6 +280,20 @@ static void execute(struct lm_session *session)
         step->kind->execute(run, step);
         profile_step(&session->profile, run, i, start_ns, &before);
     }
+}
+
+/* Wide steps one sample after the other, so that a step finds what the one before it made in the
+ * cache; not those before the last recall step, which moves the rows of all samples.  Samples that
+ * are shared out among threads stay together: there is more to share. */
+static void execute(struct lm_session *session)
+{
+    struct run *run = &session->run;
+    size_t start = run->memo ? memo_identities(run->memo)->steps + 1 : 0;
+    size_t wide = run->pool || run->plan->wide < start ? start : run->plan->wide;
+    run_steps(session, 0, start, 0, run->n);
+    for (uint32_t s = 0; s < run->n && start < wide; s++)
+        run_steps(session, start, wide, s, s + 1);
+    run_steps(session, wide, run->graph->n_steps, 0, run->n);
 }
 
 enum lm_status lm_session_run(struct lm_session *session, uint32_t n, const float *const *inputs,

@@ -95,9 +95,11 @@ void profile_step(struct profile *profile, const struct run *run, size_t index, 
     struct lm_step_profile *sums = &profile->steps[index];
     sums->time_ns += profile_now(profile) - start_ns;
     sums->kernel = run->kernel ? run->kernel : step->kind->name;
-    sums->rows += run->states[step->output].n_rows;
-    sums->rows_plain += value_sites(&run->graph->values[step->output]) * run->n;
     sums->macs_needed += run->stats.macs_needed - before->macs_needed;
     sums->macs_done += run->stats.macs_done - before->macs_done;
+    if (run->to < run->n) /* more samples come, and these are counted with the last */
+        return;
+    sums->rows += run->states[step->output].n_rows;
+    sums->rows_plain += value_sites(&run->graph->values[step->output]) * run->n;
     sums->bytes += bytes_of_rows(run, step);
 }

@@ -141,17 +141,40 @@ static size_t most_floats(const struct graph *graph, const struct plan *plan, ui
     return floats > later ? floats : later;
 }
 
-/* Blocks of the values that have rows; their floats are whole cache lines. */
+/* Samples go through the wide steps one after the other.  What is needed behind them must not meet
+ * anything that a later sample makes, and what comes from before them must last for all samples;
+ * with memory, they only begin behind the last recall step. */
+static bool outlasts(const struct graph *graph, const struct plan *plan, uint32_t value)
+{
+    uint32_t producer = graph->values[value].producer;
+    return producer < plan->wide && last_use(graph, plan, value) >= plan->wide;
+}
+
+static bool precedes(const struct graph *graph, const struct plan *plan, uint32_t value)
+{
+    uint32_t last = plan->values[value].last_use;
+    return value == graph->input || (last < graph->n_steps && graph->steps[last].kind->recalls);
+}
+
+/* Blocks of the values that have rows; their floats are whole cache lines.  Births all differ:
+ * first come the values that outlast the wide steps, then the input, then one with each step. */
 static size_t list_blocks(const struct graph *graph, const struct plan *plan, struct block *blocks)
 {
     size_t n = 0;
+    uint32_t early = 0, next = 0;
+    for (uint32_t v = 0; v < graph->n_values; v++)
+        early += outlasts(graph, plan, v);
     for (uint32_t v = 0; v < graph->n_values; v++) {
         const struct value_plan *p = &plan->values[v];
         if (!p->rows || is_recalled(graph, v))
             continue;
         size_t floats = most_floats(graph, plan, v);
-        uint32_t birth = v == graph->input ? 0 : graph->values[v].producer + 1;
-        uint32_t death = last_use(graph, plan, v) + 1;
+        uint32_t birth = v == graph->input ? early : graph->values[v].producer + 1 + early;
+        uint32_t death = last_use(graph, plan, v) + 1 + early;
+        if (precedes(graph, plan, v) && death < plan->wide + early)
+            death = plan->wide + early;
+        if (outlasts(graph, plan, v))
+            birth = next++;
         blocks[n++] = (struct block){
             .floats = (floats + ALIGN_FLOATS - 1) / ALIGN_FLOATS * ALIGN_FLOATS,
             .birth = birth,
@@ -178,7 +201,7 @@ enum lm_status arena_plan(const struct graph *graph, struct plan *plan, struct l
 {
     struct arena arena = {0};
     struct block *blocks = array_alloc(graph->n_values, sizeof *blocks);
-    bool made = arena_create(&arena, graph->n_steps + 1, graph->n_values);
+    bool made = arena_create(&arena, graph->n_steps + graph->n_values + 1, graph->n_values);
     if (blocks && made) {
         size_t n = list_blocks(graph, plan, blocks);
         qsort(blocks, n, sizeof *blocks, by_size);

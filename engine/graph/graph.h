@@ -85,7 +85,8 @@ struct step_kind {
     /* Makes the identities of the output's sites (graph/memo.h) from those of the inputs, which are
      * all spatial; NULL: the kind cannot say what its rows depend on. */
     void (*identify)(struct run *run, const struct step *step, uint32_t sample);
-    bool recalls; /* what is remembered is not demanded of its input */
+    bool by_sample; /* execute computes the samples from..to-1 of the run, and needs no others */
+    bool recalls;   /* what is remembered is not demanded of its input */
     /* Whether the step may read rows of input `input` at sites that are masked there;
      * masked: whether masked sites of its output may be demanded. */
     bool (*reads_masked)(const struct graph *graph, const struct step *step, uint32_t input,

@@ -117,7 +117,7 @@ void run_neighbour_pad(struct run *run, uint32_t id)
         map++;
     run_pad_map(run, map);
     for (uint32_t r = 1; r <= run->plan->values[id].rounds; r++)
-        for (uint32_t s = 0; s < run->n; s++) {
+        for (uint32_t s = run->from; s < run->to; s++) {
             uint32_t end = ring_rows(run, id, s, r, &i);
             pad_rows(run, id, map, s, state->round_limit[r - 1], i, end);
         }
@@ -146,6 +146,20 @@ uint32_t run_sample_of(const struct run *run, uint32_t value, uint32_t row)
     while (row >= run->states[value].first[s + 1])
         s++;
     return s;
+}
+
+uint32_t run_row_blocks(const struct run *run, uint32_t value, uint32_t most)
+{
+    uint32_t rows = run_first_row(run, value, run->to) - run_first_row(run, value, run->from);
+    return (rows + most - 1) / most;
+}
+
+uint32_t run_block_rows(const struct run *run, uint32_t value, uint32_t most, uint32_t block,
+                        uint32_t *first)
+{
+    *first = run_first_row(run, value, run->from) + block * most;
+    uint32_t left = run_first_row(run, value, run->to) - *first;
+    return left < most ? left : most;
 }
 
 static void run_task_in_pool(void *argument, uint32_t index, uint32_t thread)

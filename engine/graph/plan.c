@@ -165,6 +165,29 @@ static void plan_ranges(const struct graph *graph, struct plan *plan)
         }
 }
 
+/* Rows that do not stay in the cache from one step to the next if those of all samples are made
+ * first, and are so many that a sample's alone keep a product busy. */
+static bool is_wide(const struct value *value)
+{
+    enum { WIDE_SITES = 400, WIDE_FLOATS = 1 << 18 };
+    size_t sites = (size_t)value_sites(value);
+    return sites >= WIDE_SITES && sites * value->channels >= WIDE_FLOATS;
+}
+
+/* The first steps, to the last that reads or makes a wide value. */
+static uint32_t plan_wide(const struct graph *graph)
+{
+    uint32_t wide = 0;
+    for (uint32_t i = 0; i < graph->n_steps && graph->steps[i].kind->by_sample; i++) {
+        const struct step *step = &graph->steps[i];
+        bool is = is_wide(&graph->values[step->output]);
+        for (uint32_t k = 0; k < step->n_inputs; k++)
+            is |= is_wide(&graph->values[step->inputs[k]]);
+        wide = is ? i + 1 : wide;
+    }
+    return wide;
+}
+
 enum lm_status plan_make(struct graph *graph, struct plan *plan, struct lm_error *error)
 {
     plan->values = array_zalloc(graph->n_values, sizeof *plan->values);
@@ -176,6 +199,7 @@ enum lm_status plan_make(struct graph *graph, struct plan *plan, struct lm_error
     plan_masked_rows(graph, plan->values);
     plan_identities(graph, plan);
     plan_ranges(graph, plan);
+    plan->wide = plan_wide(graph);
     for (size_t i = 0; i < graph->n_steps; i++) {
         const struct step *step = &graph->steps[i];
         size_t scratch = step->kind->scratch ? step->kind->scratch(graph, step) : 0;

@@ -32,6 +32,8 @@ struct plan {
     size_t n_maps;
     struct pad_map *maps;
     struct value_plan *values;
+    uint32_t wide;      /* so many first steps make so much that samples go through them one after
+                           the other */
     size_t arena;       /* floats a sample */
     size_t max_words;   /* of the largest plane of sites */
     size_t round_words; /* of the most planes that one value needs for its rounds */

@@ -44,6 +44,7 @@ struct run {
     const struct plan *plan;
     const struct kernels *kernels;
     uint32_t n;                         /* samples */
+    uint32_t from, to;                  /* those that the steps compute just now: from..to-1 */
     const struct lm_mask *const *masks; /* of the samples; NULL, or a NULL entry: plain inference */
     uint32_t *recalls; /* of each sample: how many recall steps it uses, the first ones */
     struct value_state *states;
@@ -90,7 +91,8 @@ static inline bool run_is_masked(const struct run *run, uint32_t sample)
 /* Masks forwards, demand backwards, then rows and maps of every value. */
 void run_plan_masks(struct run *run);
 
-/* Computes the ring rows of a value: its visible rows must be there. */
+/* Computes the ring rows of a value, of the samples that are computed just now: their visible rows
+ * must be there. */
 void run_neighbour_pad(struct run *run, uint32_t value);
 
 /* Fills a pad map (once a run). */
@@ -104,6 +106,18 @@ const int32_t *run_site_map(struct run *run, uint32_t value);
 
 /* Sample of a row of a value. */
 uint32_t run_sample_of(const struct run *run, uint32_t value, uint32_t row);
+
+/* The first row of a sample, which may be the number of samples. */
+static inline uint32_t run_first_row(const struct run *run, uint32_t value, uint32_t sample)
+{
+    return run->states[value].demand ? run->states[value].first[sample] : sample;
+}
+
+/* The rows of the samples that are computed just now, in blocks of at most `most`: how many blocks,
+ * and the rows of one of them. */
+uint32_t run_row_blocks(const struct run *run, uint32_t value, uint32_t most);
+uint32_t run_block_rows(const struct run *run, uint32_t value, uint32_t most, uint32_t block,
+                        uint32_t *first);
 
 /* Calls task for each block 0..count-1, in the pool if there is one; scratch: of the thread. */
 struct run_task {

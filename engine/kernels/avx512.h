@@ -2,3 +2,12 @@
 #include <immintrin.h>
 #define VECTOR_MAX(x, y) ((vector)_mm512_max_ps((__m512)(x), (__m512)(y)))
 #define VECTOR_MIN(x, y) ((vector)_mm512_min_ps((__m512)(x), (__m512)(y)))
+
+/* Newton's step takes the 14 bits of the estimate to all of them; of numbers above 2^126, whose
+ * reciprocals are not normal, it may make 0. */
+static inline __m512 reciprocal_16(__m512 x)
+{
+    __m512 y = _mm512_rcp14_ps(x);
+    return _mm512_fmadd_ps(y, _mm512_fnmadd_ps(x, y, _mm512_set1_ps(1)), y);
+}
+#define VECTOR_RECIPROCAL(x) ((vector)reciprocal_16((__m512)(x)))

@@ -6,9 +6,11 @@
 #include "kernels/bf16.h"
 #include "kernels/kernels.h"
 #include "kernels/number.h"
-#include "kernels/pointwise.h"
 #include "kernels/product.h"
+#include "kernels/sigmoid.h"
 #include "kernels/winograd.h"
+
+#include "kernels/pointwise.h"
 
 #if defined(__AMX_BF16__)
 #include "kernels/bf16_amx.h"

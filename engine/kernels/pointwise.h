@@ -65,21 +65,6 @@ static inline float decay(float x)
     return u.value;
 }
 
-/* 1 / d for d in 1..2: the best cubic, then one step of third order. */
-static inline float reciprocal_1_2(float d)
-{
-    float y =
-        1632.0f / 577.0f - d * (1696.0f / 577.0f - d * (768.0f / 577.0f - d * (128.0f / 577.0f)));
-    float e = 1.0f - d * y;
-    return y + y * (e + e * e);
-}
-
-static inline float sigmoid(float x)
-{
-    float e = decay(x < 0 ? x : -x), y = reciprocal_1_2(1.0f + e);
-    return x < 0 ? e * y : y;
-}
-
 /* x / 2 * (1 + erf(x / sqrt 2)); erfc(|x| / sqrt 2) is e^(|x| q(|x|)), q the polynomial of degree 7
  * that makes the largest error of the result the smallest: 1e-8. */
 static inline float gelu(float x)
@@ -175,7 +160,7 @@ static void pointwise_apply(enum pointwise op, float *target, const float *a, co
     case PW_CLAMP: UNARY(x > p0 ? (x < p1 ? x : p1) : p0);
     case PW_LEAKY_RELU: UNARY(x < 0 ? p0 * x : x);
     case PW_ELU: UNARY(x < 0 ? p0 * (fast_exp(x) - 1.0f) : x);
-    case PW_SIGMOID: UNARY(sigmoid(x));
+    case PW_SIGMOID: sigmoid_apply(target, a, a_step, n, false); break;
     case PW_TANH: UNARY(fast_tanh(x));
     case PW_SOFTPLUS: UNARY(softplus(x));
     case PW_MISH: UNARY(x * fast_tanh(softplus(x)));
@@ -196,7 +181,7 @@ static void pointwise_apply(enum pointwise op, float *target, const float *a, co
         float y;
         UNARY((y = x * (1.0f / 6.0f) + 0.5f, y = y > 0 ? y : 0, x * (y < 1 ? y : 1)));
     }
-    case PW_SILU: UNARY(x * sigmoid(x));
+    case PW_SILU: sigmoid_apply(target, a, a_step, n, true); break;
     case PW_GELU: UNARY(gelu(x));
     case PW_COPY: UNARY(x);
     default: break;

@@ -102,8 +102,8 @@ static void channels_block(struct run *run, const struct step *step, uint32_t bl
                            uint8_t *scratch)
 {
     const struct value_state *out = &run->states[step->output];
-    uint32_t first = block * BLOCK_ROWS, width = run->graph->values[step->output].channels;
-    uint32_t rows = out->n_rows - first < BLOCK_ROWS ? out->n_rows - first : BLOCK_ROWS;
+    uint32_t first, rows = run_block_rows(run, step->output, BLOCK_ROWS, block, &first);
+    uint32_t width = run->graph->values[step->output].channels;
     float *target = out->rows + (size_t)first * width;
     if (step->channels.filled)
         for (size_t i = 0; i < (size_t)rows * width; i++)
@@ -135,7 +135,7 @@ static void channels_execute(struct run *run, const struct step *step)
         if (!run_same_rows(run, step->inputs[i], step->output))
             run_site_map(run, step->inputs[i]);
     struct run_task task = {run, step, channels_block};
-    run_blocks(&task, (run->states[step->output].n_rows + BLOCK_ROWS - 1) / BLOCK_ROWS);
+    run_blocks(&task, run_row_blocks(run, step->output, BLOCK_ROWS));
 }
 
 static void channels_clear(struct step *step)
@@ -155,6 +155,7 @@ const struct step_kind step_channels = {
     .demand = channels_demand,
     .identify = channels_identify,
     .execute = channels_execute,
+    .by_sample = true,
     .reads_masked = channels_read_masked,
     .scratch = channels_scratch,
     .clear = channels_clear,

@@ -70,10 +70,10 @@ static uint64_t run_samples(struct run *run, const struct step *step, uint32_t f
 static uint64_t run_tiled(struct run *run, const struct step *step)
 {
     uint64_t products = 0;
-    for (uint32_t first = 0, end; first < run->n; first = end) {
+    for (uint32_t first = run->from, end; first < run->to; first = end) {
         bool tiled = conv_is_tiled(run, step, first);
         end = first + 1;
-        while (end < run->n && conv_is_tiled(run, step, end) == tiled)
+        while (end < run->to && conv_is_tiled(run, step, end) == tiled)
             end++;
         products += run_samples(run, step, first, end);
     }
@@ -85,25 +85,27 @@ static void conv_execute(struct run *run, const struct step *step)
     const struct conv *conv = &step->conv;
     const struct conv *first = conv->before ? conv->before->depthwise : NULL;
     uint64_t before = first ? window_taps(&first->window) * (uint64_t)first->out_channels : 0;
-    uint32_t rows = run->states[step->output].n_rows;
+    uint32_t row = run_first_row(run, step->output, run->from);
+    uint32_t end = run_first_row(run, step->output, run->to);
     struct run_task task = {run, step, conv->halves ? conv_bf16_block : conv_rows_block};
     prepare(run, step);
     if (conv->winograd) {
         run->stats.macs_done += run_tiled(run, step);
     } else {
-        run_blocks(&task, cut_rows(run, step, 0, rows));
-        run->stats.macs_done += rows * (before + products_of(conv));
+        run_blocks(&task, cut_rows(run, step, row, end));
+        run->stats.macs_done += (end - row) * (before + products_of(conv));
     }
-    run->kernel = conv->winograd && conv_is_tiled(run, step, 0) ? conv_winograd_name(conv)
-                  : conv->depthwise                             ? "depthwise"
-                  : conv->halves && first                       ? "depthwise and bfloat16 product"
-                  : conv->halves                                ? "bfloat16 product"
-                  : conv_is_gathered(conv)                      ? "gathered product"
-                  : first                                       ? "depthwise and product"
-                                                                : "product";
+    run->kernel = conv->winograd && conv_is_tiled(run, step, run->from) ? conv_winograd_name(conv)
+                  : conv->depthwise                                     ? "depthwise"
+                  : conv->halves && first  ? "depthwise and bfloat16 product"
+                  : conv->halves           ? "bfloat16 product"
+                  : conv_is_gathered(conv) ? "gathered product"
+                  : first                  ? "depthwise and product"
+                                           : "product";
     uint64_t taps = window_taps(&conv->window), in_group = conv->in_channels / conv->groups;
-    run->stats.macs_needed +=
-        run->states[step->output].needed * (before + taps * in_group * conv->out_channels);
+    if (run->to == run->n) /* of all samples */
+        run->stats.macs_needed +=
+            run->states[step->output].needed * (before + taps * in_group * conv->out_channels);
 }
 
 static size_t conv_scratch(const struct graph *graph, const struct step *step)
@@ -149,6 +151,7 @@ const struct step_kind step_conv = {
     .demand = conv_demand,
     .identify = conv_identify,
     .execute = conv_execute,
+    .by_sample = true,
     .reads_masked = conv_reads_masked,
     .scratch = conv_scratch,
     .shared = conv_shared,

@@ -27,8 +27,7 @@ static void pointwise_block(struct run *run, const struct step *step, uint32_t b
                             uint8_t *scratch)
 {
     const struct value_state *out = &run->states[step->output];
-    uint32_t first = block * BLOCK_ROWS;
-    uint32_t rows = out->n_rows - first < BLOCK_ROWS ? out->n_rows - first : BLOCK_ROWS;
+    uint32_t first, rows = run_block_rows(run, step->output, BLOCK_ROWS, block, &first);
     uint32_t width = run->graph->values[step->output].channels;
     struct program_call call = {.run = run,
                                 .step = step,
@@ -48,7 +47,7 @@ static void pointwise_execute(struct run *run, const struct step *step)
             !run_same_rows(run, step->inputs[i], step->output))
             run_site_map(run, step->inputs[i]);
     struct run_task task = {run, step, pointwise_block};
-    run_blocks(&task, (run->states[step->output].n_rows + BLOCK_ROWS - 1) / BLOCK_ROWS);
+    run_blocks(&task, run_row_blocks(run, step->output, BLOCK_ROWS));
 }
 
 static void pointwise_identify(struct run *run, const struct step *step, uint32_t sample)
@@ -67,6 +66,7 @@ const struct step_kind step_pointwise = {
     .demand = pointwise_demand,
     .identify = pointwise_identify,
     .execute = pointwise_execute,
+    .by_sample = true,
     .reads_masked = pointwise_reads_masked,
     .scratch = pointwise_scratch,
 };

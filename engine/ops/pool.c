@@ -44,15 +44,16 @@ static size_t pool_scratch(const struct graph *graph, const struct step *step)
            widest * sizeof(float);
 }
 
+/* Rows of a block, from *first. */
 static uint32_t start_pool(struct run *run, const struct step *step, uint32_t block,
-                           struct pool_scratch *scratch, struct windows *windows, float **target)
+                           struct pool_scratch *scratch, struct windows *windows, uint32_t *first,
+                           float **target)
 {
     const struct value_state *out = &run->states[step->output];
-    uint32_t first = block * BLOCK_ROWS;
-    uint32_t rows = out->n_rows - first < BLOCK_ROWS ? out->n_rows - first : BLOCK_ROWS;
-    run_windows(run, step, &step->pool.window, first, rows, 0, scratch->origin, scratch->offset,
+    uint32_t rows = run_block_rows(run, step->output, BLOCK_ROWS, block, first);
+    run_windows(run, step, &step->pool.window, *first, rows, 0, scratch->origin, scratch->offset,
                 windows);
-    *target = out->rows + (size_t)first * run->graph->values[step->output].channels;
+    *target = out->rows + (size_t)*first * run->graph->values[step->output].channels;
     return rows;
 }
 
@@ -61,15 +62,15 @@ static void max_block(struct run *run, const struct step *step, uint32_t block, 
     struct pool_scratch *scratch = (struct pool_scratch *)(void *)base;
     struct windows windows;
     float *target;
-    uint32_t channels = run->graph->values[step->output].channels;
-    uint32_t rows = start_pool(run, step, block, scratch, &windows, &target);
+    uint32_t channels = run->graph->values[step->output].channels, first;
+    uint32_t rows = start_pool(run, step, block, scratch, &windows, &first, &target);
     float *border = (float *)(void *)(scratch->offset + windows.taps);
     for (uint32_t c = 0; c < channels; c++)
         border[c] = step->pool.window.border.constant;
     windows.border = border;
     run->kernels->max_pool(target, &windows, rows, channels);
     /* A masked output is 0, also where only a Pad's constant was seen. */
-    uint32_t first = block * BLOCK_ROWS, s = run_sample_of(run, step->output, first);
+    uint32_t s = run_sample_of(run, step->output, first);
     const struct value_state *out = &run->states[step->output];
     uint32_t width = run->graph->values[step->output].width;
     for (uint32_t i = 0; i < rows; i++) {
@@ -138,15 +139,14 @@ static void average_block(struct run *run, const struct step *step, uint32_t blo
     struct windows windows;
     float *target;
     bool rescale = run->graph->policy.average_pool == LM_AVERAGE_POOL_VISIBLE;
-    uint32_t rows = start_pool(run, step, block, scratch, &windows, &target);
+    uint32_t first, rows = start_pool(run, step, block, scratch, &windows, &first, &target);
     float *border = (float *)(void *)(scratch->offset + windows.taps);
     uint32_t channels = run->graph->values[step->output].channels;
     memset(border, 0, channels * sizeof *border);
     windows.border = border;
     for (uint32_t i = 0; i < rows; i++)
-        scratch->scale[i] =
-            average_scale(step, run->states[step->output].sites[block * BLOCK_ROWS + i],
-                          count_visible(&windows, i), rescale);
+        scratch->scale[i] = average_scale(step, run->states[step->output].sites[first + i],
+                                          count_visible(&windows, i), rescale);
     run->kernels->sum_pool(target, &windows, rows, channels, scratch->scale);
 }
 
@@ -155,7 +155,7 @@ static void pool_execute(struct run *run, const struct step *step,
 {
     run_pad_map(run, step->pool.window.map);
     struct run_task task = {run, step, block};
-    run_blocks(&task, (run->states[step->output].n_rows + BLOCK_ROWS - 1) / BLOCK_ROWS);
+    run_blocks(&task, run_row_blocks(run, step->output, BLOCK_ROWS));
 }
 
 static void max_execute(struct run *run, const struct step *step)
@@ -179,6 +179,7 @@ const struct step_kind step_max_pool = {
     .demand = pool_demand,
     .identify = pool_identify,
     .execute = max_execute,
+    .by_sample = true,
     .scratch = pool_scratch,
     .window = pool_window,
 };
@@ -189,6 +190,7 @@ const struct step_kind step_average_pool = {
     .demand = pool_demand,
     .identify = pool_identify,
     .execute = average_execute,
+    .by_sample = true,
     .scratch = pool_scratch,
     .window = pool_window,
 };

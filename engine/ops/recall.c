@@ -56,6 +56,7 @@ const struct step_kind step_recall = {
     .visible = recall_visible,
     .demand = recall_demand,
     .execute = recall_execute,
+    .by_sample = true, /* where nothing is remembered; elsewhere, wide steps begin behind */
     .reads_masked = recall_reads_masked,
     .identify = recall_identify,
     .recalls = true,

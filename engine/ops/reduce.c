@@ -56,9 +56,10 @@ static uint32_t sum_visible(struct run *run, const struct step *step, uint32_t s
     return seen;
 }
 
-static void average_block(struct run *run, const struct step *step, uint32_t sample,
+static void average_block(struct run *run, const struct step *step, uint32_t block,
                           uint8_t *scratch)
 {
+    uint32_t sample = run->from + block;
     const struct value *in = &run->graph->values[step->inputs[0]];
     double *sum = (double *)(void *)scratch, sites = (double)value_sites(in);
     float *target = run->states[step->output].rows + (size_t)sample * in->channels;
@@ -72,13 +73,14 @@ static void average_block(struct run *run, const struct step *step, uint32_t sam
 static void average_execute(struct run *run, const struct step *step)
 {
     struct run_task task = {run, step, average_block};
-    run_blocks(&task, run->n);
+    run_blocks(&task, run->to - run->from);
 }
 
 const struct step_kind step_global_average = {
     .name = "global_average",
     .demand = average_demand,
     .execute = average_execute,
+    .by_sample = true,
     .reads_masked = average_reads_masked,
     .scratch = average_scratch,
 };
@@ -90,9 +92,9 @@ static void max_demand(struct run *run, const struct step *step, uint32_t sample
              value_words(&run->graph->values[in]));
 }
 
-static void max_block(struct run *run, const struct step *step, uint32_t sample, uint8_t *scratch)
+static void max_block(struct run *run, const struct step *step, uint32_t block, uint8_t *scratch)
 {
-    uint32_t in = step->inputs[0];
+    uint32_t in = step->inputs[0], sample = run->from + block;
     const struct value *value = &run->graph->values[in];
     const struct value_state *state = &run->states[in];
     const uint64_t *visible = value_visible(run, in, sample);
@@ -113,13 +115,14 @@ static void max_block(struct run *run, const struct step *step, uint32_t sample,
 static void max_execute(struct run *run, const struct step *step)
 {
     struct run_task task = {run, step, max_block};
-    run_blocks(&task, run->n);
+    run_blocks(&task, run->to - run->from);
 }
 
 const struct step_kind step_global_max = {
     .name = "global_max",
     .demand = max_demand,
     .execute = max_execute,
+    .by_sample = true,
 };
 
 /* ---- rules */

@@ -132,6 +132,54 @@ static void test_random_lives(void **state)
     }
 }
 
+/* When step i computes sample s, of two that go through the first `wide` steps one after the other.
+ */
+static int64_t moment(const struct subject *s, int64_t i, int64_t sample)
+{
+    int64_t wide = s->plan.wide;
+    return i < 0 ? i : i < wide ? sample * wide + i : wide + i;
+}
+
+static bool meet_on_the_way(const struct subject *s, uint32_t a, uint32_t b)
+{
+    for (int64_t sample = 0; sample < 2; sample++)
+        for (int64_t other = 0; other < 2; other++) {
+            int64_t born_a = moment(s, (int64_t)a - 1, sample);
+            int64_t born_b = moment(s, (int64_t)b - 1, other);
+            int64_t dead_a = moment(s, s->plan.values[a].last_use, sample);
+            int64_t dead_b = moment(s, s->plan.values[b].last_use, other);
+            if (born_a <= (dead_b > born_b ? dead_b : born_b) &&
+                born_b <= (dead_a > born_a ? dead_a : born_a))
+                return true;
+        }
+    return false;
+}
+
+static void test_samples_one_after_the_other(void **state)
+{
+    (void)state;
+    struct rng rng;
+    rng_seed(&rng, 11);
+    for (size_t round = 0; round < 60; round++) {
+        uint32_t steps = 1 + (uint32_t)rng_below(&rng, 60);
+        struct subject s = make_subject(steps);
+        s.plan.wide = (uint32_t)rng_below(&rng, steps + 1);
+        for (uint32_t v = 0; v <= steps; v++) {
+            uint32_t last = v + (uint32_t)rng_below(&rng, 8);
+            s.plan.values[v].last_use = last < steps ? last : steps;
+            s.plan.values[v].rows = 1 + rng_below(&rng, 50);
+        }
+        assert_planned(&s);
+        for (uint32_t a = 0; a <= steps; a++)
+            for (uint32_t b = 0; b < a; b++)
+                if (meet_on_the_way(&s, a, b)) {
+                    size_t x = s.plan.values[a].offset, y = s.plan.values[b].offset;
+                    assert_true(x + floats_of(&s, a) <= y || y + floats_of(&s, b) <= x);
+                }
+        release(&s);
+    }
+}
+
 /* A chain needs two values at a time, however long it is. */
 static void test_long_chain(void **state)
 {
@@ -170,9 +218,8 @@ static void test_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_random_lives),
-        cmocka_unit_test(test_long_chain),
-        cmocka_unit_test(test_all_alive),
+        cmocka_unit_test(test_random_lives), cmocka_unit_test(test_samples_one_after_the_other),
+        cmocka_unit_test(test_long_chain),   cmocka_unit_test(test_all_alive),
         cmocka_unit_test(test_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
