@@ -320,7 +320,7 @@ static enum lm_status scan(const struct registry *registry, struct names *names,
     char extra[REGISTRY_NAME_BYTES];
     DIR *folder = registry->folder ? opendir(registry->folder) : NULL;
     if (registry->folder && !folder)
-        return lm_fail(error, LM_IO, "%s: %s", registry->folder,
+        return lm_fail(error, LM_IO, "models: %s: %s", registry->folder,
                        errno == ENOENT ? "no such folder" : "the folder cannot be read");
     for (struct dirent *file; status == LM_OK && folder && (file = readdir(folder));)
         if (registry_name_is_plain(file->d_name))
