@@ -79,7 +79,9 @@ static bool read_json_size(struct http_exchange *exchange, size_t *out)
         *out = (size_t)strtoull(text, NULL, 10);
         return true;
     }
-    http_reply_error(exchange, 400, "Inference-Header-Content-Length must be a number of bytes");
+    http_reply_error(exchange, 400,
+                     "Inference-Header-Content-Length is \"%.60s\"; must be a number of bytes",
+                     text);
     return false;
 }
 
@@ -129,8 +131,9 @@ static bool read_index_request(struct http_exchange *exchange, struct api *api, 
     *ready = false;
     if (exchange->body_size == 0)
         return true;
-    enum lm_status status = request_parse_json((const char *)exchange->body, exchange->body_size,
-                                               &api->limits, &document, &fault, &error);
+    enum lm_status status =
+        request_parse_json("the body", (const char *)exchange->body, exchange->body_size,
+                           &api->limits, &document, &fault, &error);
     json_t *value = json_object_get(document, "ready");
     *ready = json_is_true(value);
     if (status == LM_OK && value && !json_is_boolean(value)) {

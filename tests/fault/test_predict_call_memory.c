@@ -28,8 +28,8 @@ static enum lm_status parse(struct lm_error *error)
     struct codec_fault fault = {0};
     json_t *const untouched = (json_t *)(void *)error;
     json_t *out = untouched;
-    enum lm_status status =
-        request_parse_json(text, strlen(text), &request_default_limits, &out, &fault, error);
+    enum lm_status status = request_parse_json("the body", text, strlen(text),
+                                               &request_default_limits, &out, &fault, error);
     if (status == LM_OK)
         json_decref(out);
     else
