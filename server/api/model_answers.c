@@ -7,13 +7,14 @@
 
 #include "api/v2_answers.h"
 #include "codec/answer.h"
+#include "codec/fault.h"
 #include "codec/policy.h"
 #include "codec/precision.h"
 #include "obs/plain_text.h"
 
 char *model_answers_text(json_t *value)
 {
-    char *text = value ? json_dumps(value, ANSWER_FLOAT_FLAGS) : NULL;
+    char *text = value ? fault_dump_json(value, ANSWER_FLOAT_FLAGS) : NULL;
     json_decref(value);
     return text;
 }
