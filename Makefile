@@ -240,4 +240,4 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 	@echo "  variables:    DEV=1  SAN=address,undefined|thread  CC=clang  B=DIR"
 
--include $(shell find $(B) -name '*.d' 2>/dev/null)
+-include $(shell find $(B) -path $(B)/docker -prune -o -type f -name '*.d' -print 2>/dev/null)

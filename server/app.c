@@ -81,6 +81,13 @@ static void on_loaded(void *context, const char *name, double took_ms, const str
         log_event(LOG_INFO, "model_loaded", log_text("model", name), log_real("ms", took_ms));
 }
 
+static void on_passed_over(void *context, const char *name)
+{
+    (void)context;
+    log_event(LOG_WARNING, "model_ignored", log_text("folder", name),
+              log_text("reason", "its name is not 1 to 100 letters, digits, '.', '_' and '-'"));
+}
+
 static void on_retired(void *context, const struct lm_model *model)
 {
     struct app *app = context;
@@ -186,6 +193,7 @@ static enum lm_status start_registry(struct app *app, struct lm_error *error)
         .retire_context = app,
         .loaded = on_loaded,
         .loaded_context = app,
+        .passed_over = on_passed_over,
     };
     enum lm_status status = registry_create(&options, &app->registry, error);
     app->loader.registry = app->registry;

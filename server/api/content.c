@@ -121,8 +121,8 @@ static enum lm_status read_part(const struct multipart_part *part,
         return fault_malformed(fault, error, "there are two parts called parameters");
     json_t *parameters = NULL;
     fault_enter_key(fault, "parameters");
-    enum lm_status status = request_parse_json((const char *)part->bytes, part->size, limits,
-                                               &parameters, fault, error);
+    enum lm_status status = request_parse_json("parameters", (const char *)part->bytes, part->size,
+                                               limits, &parameters, fault, error);
     if (status == LM_OK && json_object_set_new(request->document, "parameters", parameters) != 0)
         status = out_of_memory(error);
     if (status == LM_OK)
@@ -163,7 +163,7 @@ enum lm_status content_read(const struct content *content, const struct request_
     enum lm_status status = LM_OK;
     media_type(content->type, type);
     if (is_json(type)) {
-        status = request_parse_json((const char *)content->body, content->size, limits,
+        status = request_parse_json("the body", (const char *)content->body, content->size, limits,
                                     &request.document, fault, error);
     } else if (is_picture(type)) {
         request.image = (struct request_bytes){content->body, content->size};
@@ -199,7 +199,7 @@ enum lm_status content_read_infer(const struct content *content, size_t json_siz
         request.tail = (struct request_bytes){content->body + json_size, content->size - json_size};
     enum lm_status status = LM_OK;
     if (json_size > 0 || is_json_only)
-        status = request_parse_json((const char *)content->body, json_size, limits,
+        status = request_parse_json("the body", (const char *)content->body, json_size, limits,
                                     &request.document, fault, error);
     else if (!(request.document = json_object()))
         status = out_of_memory(error);

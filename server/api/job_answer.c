@@ -3,9 +3,12 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #include <jansson.h>
+
+#include "codec/fault.h"
 
 enum { TIME_BYTES = 40 };
 
@@ -24,7 +27,10 @@ static json_t *time_of(int64_t ms)
 /* The store keeps the problem as text. */
 static json_t *error_of(const struct store_job *job)
 {
-    json_t *problem = job->error ? json_loads(job->error, 0, NULL) : NULL;
+    json_error_t reason;
+    bool ran_out;
+    json_t *problem =
+        job->error ? fault_load_json(job->error, strlen(job->error), 0, &reason, &ran_out) : NULL;
     return problem ? problem : json_null();
 }
 
@@ -42,7 +48,7 @@ static json_t *job_json(const struct store_job *job)
 char *job_answer(const struct store_job *job)
 {
     json_t *json = job_json(job);
-    char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
+    char *text = json ? fault_dump_json(json, JSON_COMPACT) : NULL;
     json_decref(json);
     return text;
 }
@@ -58,7 +64,7 @@ char *job_answer_list(const struct store_list *list)
     json_t *json = failed ? NULL : json_pack("{s:O}", "jobs", jobs);
     if (json && list->next && json_object_set_new(json, "next", json_string(cursor)) != 0)
         failed = true;
-    char *text = json && !failed ? json_dumps(json, JSON_COMPACT) : NULL;
+    char *text = json && !failed ? fault_dump_json(json, JSON_COMPACT) : NULL;
     json_decref(json);
     json_decref(jobs);
     return text;

@@ -7,13 +7,14 @@
 
 #include "api/v2_answers.h"
 #include "codec/answer.h"
+#include "codec/fault.h"
 #include "codec/policy.h"
 #include "codec/precision.h"
 #include "obs/plain_text.h"
 
 char *model_answers_text(json_t *value)
 {
-    char *text = value ? json_dumps(value, ANSWER_FLOAT_FLAGS) : NULL;
+    char *text = value ? fault_dump_json(value, ANSWER_FLOAT_FLAGS) : NULL;
     json_decref(value);
     return text;
 }
@@ -63,14 +64,30 @@ static json_t *operators(const struct lm_model *model)
     return counts;
 }
 
+static bool has_place(const char *name)
+{
+    static const char *const told[] = {"input", "output", "labels", "masking", "precision"};
+    for (size_t i = 0; i < sizeof told / sizeof told[0]; i++)
+        if (strcmp(name, told[i]) == 0)
+            return true;
+    return false;
+}
+
 /* What model.json says beside what has a place of its own in the answer. */
 static json_t *description(const struct model_dir *dir)
 {
-    static const char *const told[] = {"input", "output", "labels", "masking", "precision"};
-    json_t *rest = dir->about.json ? json_copy(dir->about.json) : json_object();
-    for (size_t i = 0; rest && i < sizeof told / sizeof told[0]; i++)
-        json_object_del(rest, told[i]);
-    return rest;
+    json_t *rest = json_object(), *value;
+    const char *name;
+    bool failed = !rest;
+    json_object_foreach(dir->about.json, name, value)
+    {
+        if (!failed && !has_place(name))
+            failed = json_object_set(rest, name, value) != 0;
+    }
+    if (!failed)
+        return rest;
+    json_decref(rest);
+    return NULL;
 }
 
 static json_t *warnings(const struct model_dir *dir)

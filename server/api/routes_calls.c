@@ -76,7 +76,9 @@ static bool read_timeout(struct http_exchange *exchange, uint64_t *ms)
         return true;
     }
     http_reply_error(exchange, 400,
-                     "Request-Timeout must be a number of seconds above 0, at most 1000000");
+                     "Request-Timeout is \"%.60s\"; must be a number of seconds above 0, at most "
+                     "1000000",
+                     text);
     return false;
 }
 

@@ -100,7 +100,8 @@ static bool read_number(struct http_exchange *exchange, const char *name, uint64
         *out = value;
         return true;
     }
-    http_reply_error(exchange, 400, "%s must be a whole number from 1 to %" PRIu64, name, most);
+    http_reply_error(exchange, 400, "%s is \"%.60s\"; must be a whole number from 1 to %" PRIu64,
+                     name, text, most);
     return false;
 }
 
@@ -115,7 +116,8 @@ static bool read_state(struct http_exchange *exchange, unsigned *states)
             return true;
         }
     http_reply_error(exchange, 400,
-                     "status must be queued, running, succeeded, failed or cancelled");
+                     "status is \"%.60s\"; must be queued, running, succeeded, failed or cancelled",
+                     text);
     return false;
 }
 

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/failure.h"
 #include "api/routes_room.h"
 #include "api/v2_answers.h"
 #include "codec/version.h"
@@ -22,7 +23,7 @@ void route_v2_live(struct http_exchange *exchange, void *api)
 void route_v2_ready(struct http_exchange *exchange, void *context)
 {
     struct api *api = context;
-    bool ready = atomic_load(&api->state) == API_READY;
+    bool ready = atomic_load(&api->state) == API_READY && !failure_store();
     http_reply_text(exchange, ready ? 200 : 503, "application/json",
                     ready ? "{\"ready\": true, \"live\": true}\n"
                           : "{\"ready\": false, \"live\": true}\n");
@@ -60,7 +61,7 @@ void route_v2_model_ready(struct http_exchange *exchange, void *api)
 void route_v2_model_config(struct http_exchange *exchange, void *context)
 {
     struct api *api = context;
-    const struct model_entry *entry = route_model_entry(exchange, api);
+    const struct model_entry *entry = find_version(exchange, api);
     if (entry)
         http_reply_json(exchange, 200, v2_model_config_answer(entry, api->limits.instances));
     model_entry_release(entry);
@@ -78,7 +79,9 @@ static bool read_json_size(struct http_exchange *exchange, size_t *out)
         *out = (size_t)strtoull(text, NULL, 10);
         return true;
     }
-    http_reply_error(exchange, 400, "Inference-Header-Content-Length must be a number of bytes");
+    http_reply_error(exchange, 400,
+                     "Inference-Header-Content-Length is \"%.60s\"; must be a number of bytes",
+                     text);
     return false;
 }
 
@@ -128,8 +131,9 @@ static bool read_index_request(struct http_exchange *exchange, struct api *api, 
     *ready = false;
     if (exchange->body_size == 0)
         return true;
-    enum lm_status status = request_parse_json((const char *)exchange->body, exchange->body_size,
-                                               &api->limits, &document, &fault, &error);
+    enum lm_status status =
+        request_parse_json("the body", (const char *)exchange->body, exchange->body_size,
+                           &api->limits, &document, &fault, &error);
     json_t *value = json_object_get(document, "ready");
     *ready = json_is_true(value);
     if (status == LM_OK && value && !json_is_boolean(value)) {

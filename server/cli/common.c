@@ -85,7 +85,7 @@ uint32_t common_default_threads(void)
 enum lm_status common_write_json(const char *path, const json_t *value, size_t flags,
                                  struct lm_error *error)
 {
-    char *text = json_dumps(value, flags);
+    char *text = fault_dump_json(value, flags);
     if (!text)
         return lm_fail(error, LM_NOMEM, "out of memory for the answer");
     size_t length = strlen(text);

@@ -2,8 +2,15 @@
 #include "codec/base64.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include <nettle/base64.h>
+
+static const char *advice_on_url(const char *text)
+{
+    return strncmp(text, "data:", 5) == 0 ? " (a data: URL needs its header cut off)"
+                                          : " (URLs are not fetched; send the file itself)";
+}
 
 static enum lm_status wrong_character(const char *field, const char *text, size_t position,
                                       struct lm_error *error)
@@ -14,8 +21,7 @@ static enum lm_status wrong_character(const char *field, const char *text, size_
                        field, position);
     if (character > ' ' && character < 0x7f)
         return lm_fail(error, LM_CORRUPT, "%s: character %zu ('%c') is not base64%s", field,
-                       position, character,
-                       character == ':' ? " (a data: URL needs its header cut off)" : "");
+                       position, character, character == ':' ? advice_on_url(text) : "");
     return lm_fail(error, LM_CORRUPT, "%s: character %zu (code %u) is not base64", field, position,
                    character);
 }

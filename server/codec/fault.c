@@ -2,9 +2,9 @@
 #include "codec/fault.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* One name more at the end of the pointer, with RFC 6901's ~0 for ~ and ~1 for /. */
@@ -112,13 +112,56 @@ void fault_clip_text(char *out, size_t size, const char *text)
     memcpy(out + length, cut ? mark : "", cut ? sizeof mark : 1);
 }
 
+/* Where jansson has no memory for a character of a text that it reads, or for a key that it writes,
+ * it goes on without, and asks anew for what follows.  So what it allocates is watched: the first
+ * failure on a thread that reads or writes ends all others there at once, and nothing of it counts.
+ */
+static _Thread_local enum { NOT_WATCHED, WATCHED, RAN_OUT } memory;
+
+static void *watched_malloc(size_t size)
+{
+    if (memory == RAN_OUT)
+        return NULL;
+    void *block = malloc(size);
+    if (!block && memory == WATCHED)
+        memory = RAN_OUT;
+    return block;
+}
+
+/* Before there are other threads; what was allocated without it may be freed with it. */
+__attribute__((constructor)) static void watch_jansson(void)
+{
+    json_set_alloc_funcs(watched_malloc, free);
+}
+
+static bool end_watch(void)
+{
+    bool ran_out = memory == RAN_OUT;
+    memory = NOT_WATCHED;
+    return ran_out;
+}
+
 json_t *fault_load_json(const char *text, size_t size, size_t flags, json_error_t *reason,
                         bool *ran_out)
 {
-    errno = 0;
+    memory = WATCHED;
     json_t *json = json_loadb(text, size, flags, reason);
-    *ran_out = !json && (errno == ENOMEM || !reason->text[0]);
+    *ran_out = end_watch();
+    if (*ran_out) {
+        json_decref(json);
+        return NULL;
+    }
     if (!json)
         fault_clip_text(reason->text, sizeof reason->text, reason->text);
     return json;
+}
+
+char *fault_dump_json(const json_t *json, size_t flags)
+{
+    memory = WATCHED;
+    char *text = json_dumps(json, flags);
+    if (!end_watch())
+        return text;
+    free(text);
+    return NULL;
 }

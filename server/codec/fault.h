@@ -54,8 +54,12 @@ enum lm_status fault_unknown(struct codec_fault *fault, struct lm_error *error, 
 void fault_clip_text(char *out, size_t size, const char *text);
 
 /* json_loadb; *ran_out: whether it failed for want of memory, which jansson itself tells as a
- * mistake in the text, or not at all.  reason->text is fit for a one-line message. */
+ * mistake in the text, or not at all: it may then leave out some of it.  reason->text is fit for a
+ * one-line message, without *ran_out. */
 json_t *fault_load_json(const char *text, size_t size, size_t flags, json_error_t *reason,
                         bool *ran_out);
+
+/* json_dumps; NULL also where jansson has left out something for want of memory. */
+char *fault_dump_json(const json_t *json, size_t flags);
 
 #endif

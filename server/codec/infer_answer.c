@@ -9,6 +9,7 @@
 
 #include "codec/answer.h"
 #include "codec/answer_part.h"
+#include "codec/fault.h"
 #include "codec/labels.h"
 #include "codec/probability.h"
 
@@ -214,7 +215,7 @@ enum lm_status infer_answer_write(const struct infer_request *request,
                             .values = calloc(terms->info->classes, sizeof *writer.values),
                             .top = calloc(terms->info->classes, sizeof *writer.top)};
     json_t *answer = writer.values && writer.top ? whole_answer(&writer) : NULL;
-    char *text = answer ? json_dumps(answer, ANSWER_FLOAT_FLAGS) : NULL;
+    char *text = answer ? fault_dump_json(answer, ANSWER_FLOAT_FLAGS) : NULL;
     json_decref(answer);
     bool written = text != NULL;
     if (text && request->binary)

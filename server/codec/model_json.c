@@ -29,7 +29,8 @@ static enum lm_status refuse(const struct place *place, const char *field, const
 {
     char shown[44] = "";
     char *text =
-        value ? json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(6)) : NULL;
+        value ? fault_dump_json(value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(6))
+              : NULL;
     if (text)
         fault_clip_text(shown, sizeof shown, text);
     free(text);

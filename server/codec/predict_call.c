@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "codec/answer.h"
+#include "codec/fault.h"
 
 static void call_free(void *context)
 {
@@ -136,7 +137,7 @@ static enum lm_status answer_all(const struct predict_call *call,
 static enum lm_status write_line(const json_t *answer, struct call_body *out,
                                  struct lm_error *error)
 {
-    char *text = json_dumps(answer, ANSWER_FLOAT_FLAGS);
+    char *text = fault_dump_json(answer, ANSWER_FLOAT_FLAGS);
     if (!text)
         return lm_fail(error, LM_NOMEM, "out of memory for the answer");
     size_t length = strlen(text);

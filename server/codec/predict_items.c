@@ -183,7 +183,7 @@ enum lm_status predict_items_prepare(struct predict_call *call, struct codec_fau
                                      struct lm_error *error)
 {
     struct region_budget budget = region_default_budget;
-    budget.regions = call->terms->limits->regions;
+    budget.regions = budget.regions_max = call->terms->limits->regions;
     call->visible = calloc(call->n_items, sizeof *call->visible);
     if (!call->visible)
         return lm_fail(error, LM_NOMEM, "out of memory for %u masks", call->n_items);

@@ -11,7 +11,7 @@
 #include "codec/region_draw.h"
 
 const struct region_budget region_default_budget = {
-    .regions = 10000, .points = 1000000, .work = 1000000000};
+    .regions = 10000, .points = 1000000, .work = 1000000000, .regions_max = 10000};
 
 static const struct shape {
     const char *name;
@@ -110,7 +110,8 @@ static enum lm_status draw_region(struct drawing *drawing, json_t *region,
     if (!json_is_object(region))
         return fault_type(fault, error, "region", "an object with one of " SHAPE_NAMES, region);
     if (!drawing->context->budget->regions)
-        return lm_fail(error, LM_LIMIT, "regions: more than the limit for one request");
+        return lm_fail(error, LM_LIMIT, "regions: more than the limit of %zu in one request",
+                       drawing->context->budget->regions_max);
     drawing->context->budget->regions--;
     size_t here = fault->length;
     const struct shape *shape = shapes;

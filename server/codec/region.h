@@ -31,6 +31,7 @@ struct region_budget {
     size_t regions;
     size_t points; /* of polygons */
     uint64_t work;
+    size_t regions_max; /* what `regions` was at first, for errors */
 };
 extern const struct region_budget region_default_budget; /* 10,000; 1,000,000; 10^9 */
 

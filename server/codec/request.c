@@ -69,12 +69,12 @@ static enum lm_status fail_too_deep(const char *text, size_t at,
                            limits->json_depth, line, column);
 }
 
-enum lm_status request_parse_json(const char *text, size_t size,
+enum lm_status request_parse_json(const char *what, const char *text, size_t size,
                                   const struct request_limits *limits, json_t **out,
                                   struct codec_fault *fault, struct lm_error *error)
 {
     if (!size)
-        return fault_malformed(fault, error, "JSON: the body is empty, it must be an object");
+        return fault_malformed(fault, error, "JSON: %s is empty, it must be an object", what);
     size_t values, too_deep = find_too_deep(text, size, limits->json_depth, &values);
     if (too_deep < size)
         return fail_too_deep(text, too_deep, limits, fault, error);
@@ -91,7 +91,7 @@ enum lm_status request_parse_json(const char *text, size_t size,
         return fault_malformed(fault, error, "JSON: %s (line %d, column %d)", reason.text,
                                reason.line, reason.column);
     if (!json_is_object(document)) {
-        enum lm_status status = fault_type(fault, error, "the body", "an object", document);
+        enum lm_status status = fault_type(fault, error, what, "an object", document);
         json_decref(document);
         return status;
     }

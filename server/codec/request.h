@@ -53,7 +53,7 @@ enum { REQUEST_MAX_VALUES = 4000000 };
  * REQUEST_MAX_VALUES values.
  * Errors: LM_LIMIT (too many values), LM_INVALID (fault->malformed: with line and column),
  * LM_NOMEM. */
-enum lm_status request_parse_json(const char *text, size_t size,
+enum lm_status request_parse_json(const char *what, const char *text, size_t size,
                                   const struct request_limits *limits, json_t **out,
                                   struct codec_fault *fault, struct lm_error *error);
 

@@ -9,10 +9,13 @@
 #include "codec/segmentation.h"
 
 /* The fields with numbers: one of the two pointers is set. */
+enum { SLIC_ROUNDS_MAX = 1000 }; /* what lm_segment takes */
+
 struct number_field {
     const char *name;
     uint32_t *count;
     double *real;
+    int most; /* of count */
 };
 
 /* Length of the method's name at the start of the text, if it is one of those that are to come. */
@@ -71,9 +74,9 @@ static enum lm_status read_number(const json_t *value, const struct number_field
     json_int_t count = json_integer_value(value);
     if (!json_is_integer(value))
         return fault_type(fault, error, name, "a whole number", value);
-    if (count < 1 || count > LM_SEGMENTS_MAX)
+    if (count < 1 || count > field->most)
         return lm_fail(error, LM_INVALID, "%s is %" JSON_INTEGER_FORMAT "; must be from 1 to %d",
-                       name, count, LM_SEGMENTS_MAX);
+                       name, count, field->most);
     *field->count = (uint32_t)count;
     return LM_OK;
 }
@@ -84,15 +87,15 @@ static enum lm_status read_option(const char *key, const json_t *value,
                                   struct codec_fault *fault, struct lm_error *error)
 {
     const struct number_field fields[] = {
-        {"n_segments", &out->n_segments, NULL},
-        {"rows", &out->rows, NULL},
-        {"columns", &out->columns, NULL},
-        {"cell", &out->cell, NULL},
-        {"max_num_iter", &out->max_num_iter, NULL},
-        {"compactness", NULL, &out->compactness},
-        {"sigma", NULL, &out->sigma},
-        {"min_size_factor", NULL, &out->min_size_factor},
-        {"max_size_factor", NULL, &out->max_size_factor},
+        {"n_segments", &out->n_segments, NULL, LM_SEGMENTS_MAX},
+        {"rows", &out->rows, NULL, LM_SEGMENTS_MAX},
+        {"columns", &out->columns, NULL, LM_SEGMENTS_MAX},
+        {"cell", &out->cell, NULL, LM_SEGMENTS_MAX},
+        {"max_num_iter", &out->max_num_iter, NULL, SLIC_ROUNDS_MAX},
+        {"compactness", NULL, &out->compactness, 0},
+        {"sigma", NULL, &out->sigma, 0},
+        {"min_size_factor", NULL, &out->min_size_factor, 0},
+        {"max_size_factor", NULL, &out->max_size_factor, 0},
     };
     size_t i = 0, n = sizeof fields / sizeof fields[0];
     while (i < n && strcmp(fields[i].name, key) != 0)

@@ -9,7 +9,8 @@ enum { FILE_MAX_BYTES = 1 << 20 };
 
 static enum lm_status fail_to_read(const char *path, struct lm_error *error)
 {
-    return lm_fail(error, errno == ENOMEM ? LM_NOMEM : LM_IO, "%s: %s", path, strerror(errno));
+    return lm_fail(error, errno == ENOMEM ? LM_NOMEM : LM_IO, "config: %s: %s", path,
+                   strerror(errno));
 }
 
 static enum lm_status read_whole(const char *path, char **out, size_t *size, struct lm_error *error)

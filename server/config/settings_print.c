@@ -103,6 +103,19 @@ void settings_help(FILE *out)
           out);
 }
 
+/* In two passes, since json_dumps leaves out what it has no memory for. */
+static char *text_of(const json_t *root)
+{
+    const size_t flags = JSON_INDENT(4), size = json_dumpb(root, NULL, 0, flags);
+    char *text = size ? malloc(size + 1) : NULL;
+    if (!text || json_dumpb(root, text, size, flags) != size) {
+        free(text);
+        return NULL;
+    }
+    text[size] = '\0';
+    return text;
+}
+
 enum lm_status settings_print(const struct settings *settings, FILE *out, struct lm_error *error)
 {
     size_t count;
@@ -112,7 +125,7 @@ enum lm_status settings_print(const struct settings *settings, FILE *out, struct
     for (size_t i = 0; i < count && built; i++)
         built =
             json_object_set_new(root, table[i].name, setting_get_json(&table[i], settings)) == 0;
-    char *text = built ? json_dumps(root, JSON_INDENT(4)) : NULL;
+    char *text = built ? text_of(root) : NULL;
     json_decref(root);
     if (!text)
         return lm_fail(error, LM_NOMEM, "configuration: out of memory");

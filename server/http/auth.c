@@ -2,6 +2,7 @@
  * tells nothing; keys are random and long, so a plain hash is enough. */
 #include "http/auth.h"
 #include "codec/base64.h"
+#include "codec/fault.h"
 
 #include <errno.h>
 #include <math.h>
@@ -205,7 +206,10 @@ enum lm_status auth_parse(const char *name, const char *text, size_t length,
                           struct auth_keys **keys, struct lm_error *error)
 {
     json_error_t where;
-    json_t *list = json_loadb(text, length, JSON_REJECT_DUPLICATES, &where);
+    bool ran_out;
+    json_t *list = fault_load_json(text, length, JSON_REJECT_DUPLICATES, &where, &ran_out);
+    if (ran_out)
+        return lm_fail(error, LM_NOMEM, "%s: out of memory", name);
     if (!list)
         return lm_fail(error, LM_CORRUPT, "%s: not JSON: line %d: %s", name, where.line,
                        where.text);

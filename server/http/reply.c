@@ -94,6 +94,17 @@ void http_reply(struct http_exchange *public, const struct http_answer *answer)
     exchange_drop(exchange);
 }
 
+/* Whatever is answered with 503 may be asked again. */
+static void reply_whole(struct http_exchange *exchange, struct http_answer *answer)
+{
+    static const struct http_pair later = {"Retry-After", "1"};
+    if (answer->status == 503) {
+        answer->headers = &later;
+        answer->n_headers = 1;
+    }
+    http_reply(exchange, answer);
+}
+
 void http_reply_text(struct http_exchange *exchange, int status, const char *type, const char *text)
 {
     struct http_answer answer = {.status = status,
@@ -101,7 +112,7 @@ void http_reply_text(struct http_exchange *exchange, int status, const char *typ
                                  .body = text,
                                  .size = strlen(text),
                                  .ownership = HTTP_BODY_COPY};
-    http_reply(exchange, &answer);
+    reply_whole(exchange, &answer);
 }
 
 void http_reply_json(struct http_exchange *exchange, int status, char *json)
@@ -115,7 +126,7 @@ void http_reply_json(struct http_exchange *exchange, int status, char *json)
                                  .body = json,
                                  .size = strlen(json),
                                  .ownership = HTTP_BODY_FREE};
-    http_reply(exchange, &answer);
+    reply_whole(exchange, &answer);
 }
 
 static void reply_detail(struct http_exchange *exchange, int status, const char *detail)

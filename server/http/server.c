@@ -93,14 +93,15 @@ static void free_server(struct http_server *server, bool owns_origins)
     free(server);
 }
 
-static char *read_file(const char *path, struct lm_error *error)
+/* option: whose value the path is, for errors */
+static char *read_file(const char *option, const char *path, struct lm_error *error)
 {
     FILE *file = fopen(path, "rb");
     char *text = file ? calloc(1, PEM_BYTES_MAX + 1) : NULL;
     if (!text)
-        lm_fail(error, LM_IO, "%s: %s", path, strerror(errno));
+        lm_fail(error, LM_IO, "%s: %s: %s", option, path, strerror(errno));
     if (text && (fread(text, 1, PEM_BYTES_MAX, file) == 0 || ferror(file))) {
-        lm_fail(error, LM_IO, "%s: cannot be read, or is empty", path);
+        lm_fail(error, LM_IO, "%s: %s: cannot be read, or is empty", option, path);
         free(text);
         text = NULL;
     }
@@ -115,8 +116,8 @@ static enum lm_status start_transport(struct http_server *server, bool is_ipv6,
     const struct http_config *config = &server->config;
     if (!config->tls_certificate_file)
         return transport_start(server, NULL, NULL, is_ipv6, error);
-    char *certificate = read_file(config->tls_certificate_file, error);
-    char *key = certificate ? read_file(config->tls_key_file, error) : NULL;
+    char *certificate = read_file("tls_certificate", config->tls_certificate_file, error);
+    char *key = certificate ? read_file("tls_key", config->tls_key_file, error) : NULL;
     enum lm_status status = key ? transport_start(server, certificate, key, is_ipv6, error) : LM_IO;
     if (key)
         memset(key, 0, strlen(key));
@@ -155,6 +156,13 @@ static enum lm_status start_watch(struct http_server *server, struct lm_error *e
     return watch_start(&options, &server->watch, error);
 }
 
+static enum lm_status load_keys(const char *path, struct auth_keys **keys, struct lm_error *error)
+{
+    struct lm_error reason = {0};
+    enum lm_status status = auth_load(path, keys, &reason);
+    return status == LM_OK ? LM_OK : lm_fail(error, status, "keys: %s", reason.text);
+}
+
 static enum lm_status start_parts(struct http_server *server, const struct http_route *routes,
                                   size_t n_routes, struct lm_error *error)
 {
@@ -162,7 +170,7 @@ static enum lm_status start_parts(struct http_server *server, const struct http_
     bool is_ipv6 = false;
     enum lm_status status = router_new(routes, n_routes, &server->router, error);
     if (status == LM_OK && config->keys_file)
-        status = auth_load(config->keys_file, &server->keys, error);
+        status = load_keys(config->keys_file, &server->keys, error);
     if (status == LM_OK && server->keys)
         auth_default_rate(server->keys, config->key_rate);
     if (status == LM_OK)
@@ -224,7 +232,7 @@ enum lm_status http_reload_keys(struct http_server *server, struct lm_error *err
     if (!server->config.keys_file)
         return LM_OK;
     struct auth_keys *fresh = NULL;
-    enum lm_status status = auth_load(server->config.keys_file, &fresh, error);
+    enum lm_status status = load_keys(server->config.keys_file, &fresh, error);
     if (status != LM_OK)
         return status;
     pthread_rwlock_wrlock(&server->keys_lock);

@@ -233,29 +233,32 @@ static enum lm_status load_slot(struct registry *registry, const char *name, con
     return status == LM_OK ? LM_OK : lm_fail(error, status, "%s", reason.text);
 }
 
+/* Whether registry->folder has name/model.onnx. */
+static enum lm_status has_model(const struct registry *registry, const char *name, bool *out,
+                                struct lm_error *error)
+{
+    char *file = text_format("%s/%s/model.onnx", registry->folder, name);
+    if (!file)
+        return lm_fail(error, LM_NOMEM, "out of memory for a path");
+    *out = file_exists(file);
+    free(file);
+    return LM_OK;
+}
+
 /* Where the model of this name is, malloc'ed; NULL without an error: nowhere. */
 static enum lm_status find_path(const struct registry *registry, const char *name, char **out,
                                 struct lm_error *error)
 {
     char extra[REGISTRY_NAME_BYTES];
-    char *path = NULL, *file = NULL;
+    bool there = false;
+    enum lm_status status = registry->folder ? has_model(registry, name, &there, error) : LM_OK;
     *out = NULL;
-    if (registry->folder) {
-        path = text_format("%s/%s", registry->folder, name);
-        file = text_format("%s/%s/model.onnx", registry->folder, name);
-        if (!path || !file) {
-            free(path);
-            free(file);
-            return lm_fail(error, LM_NOMEM, "out of memory for a path");
-        }
-    }
-    bool there = file && file_exists(file);
-    free(file);
+    if (status != LM_OK)
+        return status;
     if (there) {
-        *out = path;
-        return LM_OK;
+        *out = text_format("%s/%s", registry->folder, name);
+        return *out ? LM_OK : lm_fail(error, LM_NOMEM, "out of memory for a path");
     }
-    free(path);
     if (!registry->extra || !base_name(registry->extra, extra) || strcmp(extra, name) != 0)
         return LM_OK;
     *out = text_copy(registry->extra);
@@ -313,6 +316,24 @@ static enum lm_status check_only(const struct registry *registry, const struct n
     return LM_OK;
 }
 
+/* A file or folder in registry->folder. */
+static enum lm_status scan_entry(const struct registry *registry, const char *name,
+                                 struct names *names, struct lm_error *error)
+{
+    const struct registry_options *options = &registry->options;
+    bool is_model = false;
+    if (registry_name_is_plain(name))
+        return add_name(registry, name, names, error);
+    enum lm_status status = has_model(registry, name, &is_model, error);
+    if (is_model && strcmp(name, ".") == 0)
+        return lm_fail(error, LM_INVALID,
+                       "models: %s is a model's own folder; name the one that it is in",
+                       registry->folder);
+    if (is_model && name[0] != '.' && options->passed_over)
+        options->passed_over(options->passed_over_context, name);
+    return status;
+}
+
 static enum lm_status scan(const struct registry *registry, struct names *names,
                            struct lm_error *error)
 {
@@ -320,11 +341,10 @@ static enum lm_status scan(const struct registry *registry, struct names *names,
     char extra[REGISTRY_NAME_BYTES];
     DIR *folder = registry->folder ? opendir(registry->folder) : NULL;
     if (registry->folder && !folder)
-        return lm_fail(error, LM_IO, "%s: %s", registry->folder,
+        return lm_fail(error, LM_IO, "models: %s: %s", registry->folder,
                        errno == ENOENT ? "no such folder" : "the folder cannot be read");
     for (struct dirent *file; status == LM_OK && folder && (file = readdir(folder));)
-        if (registry_name_is_plain(file->d_name))
-            status = add_name(registry, file->d_name, names, error);
+        status = scan_entry(registry, file->d_name, names, error);
     if (folder)
         closedir(folder);
     if (status == LM_OK && registry->extra && base_name(registry->extra, extra))

@@ -63,6 +63,11 @@ struct registry_options {
     /* A model has been loaded (error NULL) or has not; for logs and metrics.  NULL: nobody asks. */
     void (*loaded)(void *context, const char *name, double took_ms, const struct lm_error *error);
     void *loaded_context;
+
+    /* registry_reload passes over a model whose folder has a name that nobody can ask for.  NULL:
+     * nobody asks. */
+    void (*passed_over)(void *context, const char *name);
+    void *passed_over_context;
 };
 
 struct registry;
@@ -80,8 +85,8 @@ bool registry_name_is_plain(const char *name);
  * tries again what has failed, forgets models whose folder has gone.  What fails is in the list;
  * its old entry stays.  Unloaded models stay so, folders with other names are passed over.
  * Errors, with nothing loaded: LM_IO (the folder cannot be read), LM_INVALID (one of `only` is not
- * there), LM_LIMIT (more than 1000 models, those that are unloaded included), LM_NOMEM; or in the
- * middle, LM_CANCELLED (registry_stop). */
+ * there, or the folder is a model's own), LM_LIMIT (more than 1000 models, those that are unloaded
+ * included), LM_NOMEM; or in the middle, LM_CANCELLED (registry_stop). */
 enum lm_status registry_reload(struct registry *registry, struct lm_error *error);
 
 /* registry_reload ends after the model that it is loading, from now on. */

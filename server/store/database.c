@@ -353,29 +353,46 @@ static void migrate(struct connection *on, int64_t version)
     }
 }
 
-/* Damage shows now rather than with the first job that it hits; the blobs are not looked at, that
- * would take as long as reading the file. */
-static enum lm_status check_table(struct connection *on, struct lm_error *error)
+/* The first text that a statement outside of the plan answers; none: left as it is. */
+static void ask_text(struct connection *on, const char *text, char *out, size_t size)
 {
-    const char *table = on->database->plan->check_table, *path = on->database->path;
-    char text[80], found[200] = "";
     sqlite3_stmt *statement = NULL;
-    snprintf(text, sizeof text, "PRAGMA quick_check('%s')", table);
     if (sql_good(on))
         check(on, sqlite3_prepare_v2(on->db, text, -1, &statement, NULL));
     if (sql_good(on)) {
         int code = sqlite3_step(statement);
         if (code == SQLITE_ROW)
-            snprintf(found, sizeof found, "%s", (const char *)sqlite3_column_text(statement, 0));
+            snprintf(out, size, "%s", (const char *)sqlite3_column_text(statement, 0));
         else if (code != SQLITE_DONE)
             fail_with(on, code);
     }
     sqlite3_finalize(statement);
-    if (sql_good(on) && strcmp(found, "ok") != 0) {
-        found[strcspn(found, "\n")] = '\0';
-        return lm_fail(error, LM_CORRUPT, "store %.200s: damaged: %s", path, found);
-    }
-    return report(on, path, error);
+}
+
+static enum lm_status fail_damaged(const char *path, char *found, struct lm_error *error)
+{
+    char *line = strncmp(found, "***", 3) == 0 ? strchr(found, '\n') : NULL; /* a headline */
+    line = line ? line + 1 : found;
+    line[strcspn(line, "\n")] = '\0';
+    return lm_fail(error, LM_CORRUPT, "store %.200s: damaged: %s", path, line);
+}
+
+/* Damage shows now rather than with the first job that it hits; the blobs are not looked at, that
+ * would take as long as reading the file. */
+static enum lm_status check_table(struct connection *on, struct lm_error *error)
+{
+    const struct database_plan *plan = on->database->plan;
+    char text[80], found[200] = "";
+    snprintf(text, sizeof text, "PRAGMA quick_check('%s')", plan->check_table);
+    ask_text(on, text, found, sizeof found);
+    if (sql_good(on) && strcmp(found, "ok") != 0)
+        return fail_damaged(on->database->path, found, error);
+    found[0] = '\0';
+    if (plan->find_damaged)
+        ask_text(on, plan->find_damaged, found, sizeof found);
+    if (sql_good(on) && found[0])
+        return fail_damaged(on->database->path, found, error);
+    return report(on, on->database->path, error);
 }
 
 /* The space of deleted rows is given back in steps (incremental), so that the writer never has to

@@ -31,7 +31,9 @@ struct database_plan {
     int32_t application_id; /* marks the file as ours; not 0 */
     int version;            /* migrations[v] makes version v + 1 out of v; version of them */
     const char *const *migrations;
-    const char *check_table; /* looked through at open */
+    const char *check_table;  /* looked through at open */
+    const char *find_damaged; /* then asked what is wrong with a row that cannot be, if there is
+                                 one; NULL: none */
     const char *const *statements;
     size_t statement_count;
 };

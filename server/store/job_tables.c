@@ -3,6 +3,10 @@
  * not yet.  seq is the order of creation and is never used twice. */
 #include "store/job_tables.h"
 
+#include <assert.h>
+
+#include "store/store.h"
+
 #define RECORD                                                                                     \
     "seq, id, kind, state, model, owner, done, total, created_ms, started_ms, finished_ms, "       \
     "expires_ms, attempts, error_status, error, result_type, request_bytes, result_bytes"
@@ -85,11 +89,22 @@ static const char *const statements[SQL_STATEMENTS] = {
                   "GROUP BY state",
 };
 
+/* Rows that no store has written; what reads them trusts these numbers. */
+static_assert(STORE_KINDS == 3 && STORE_STATES == 5 && STORE_FAILED == 3 && STORE_ID_SIZE == 37,
+              "find_damaged knows them");
+static const char find_damaged[] =
+    "SELECT 'a job has the id ' || quote(substr(id, 1, 40)) || ', kind ' || kind || ', state ' || "
+    "  state || ', error status ' || error_status FROM job "
+    "WHERE length(id) <> 36 OR kind NOT BETWEEN 0 AND 2 OR state NOT BETWEEN 0 AND 4 "
+    "  OR state = 3 AND (error IS NULL OR error_status NOT BETWEEN 400 AND 599) "
+    "  OR min(done, total, attempts, request_bytes, result_bytes) < 0 LIMIT 1";
+
 const struct database_plan job_tables = {
     .application_id = 0x4c4d6a73, /* "LMjs" */
     .version = sizeof migrations / sizeof *migrations,
     .migrations = migrations,
     .check_table = "job",
+    .find_damaged = find_damaged,
     .statements = statements,
     .statement_count = SQL_STATEMENTS,
 };

@@ -236,6 +236,9 @@ static enum lm_status check_outcome(const struct store *store, const struct stor
     if (outcome->state == STORE_FAILED) {
         if (!outcome->error || outcome->result_type || outcome->result_bytes)
             return lm_fail(error, LM_INVALID, "a failed job has an error and no result");
+        if (outcome->error_status < 400 || outcome->error_status > 599)
+            return lm_fail(error, LM_INVALID, "error status: %d is not from 400 to 599",
+                           outcome->error_status);
         return check_text("error", outcome->error, STORE_MAX_ERROR, error);
     }
     if (outcome->state != STORE_SUCCEEDED || !outcome->result_type || outcome->error)

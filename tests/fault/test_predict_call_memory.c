@@ -13,6 +13,8 @@
 #include "fault.h"
 #include "shapes_fixture.h"
 
+enum { LONG_TEXT = 100000 };
+
 static struct shapes shapes;
 static struct request request;
 static const char *text;
@@ -28,13 +30,49 @@ static enum lm_status parse(struct lm_error *error)
     struct codec_fault fault = {0};
     json_t *const untouched = (json_t *)(void *)error;
     json_t *out = untouched;
-    enum lm_status status =
-        request_parse_json(text, strlen(text), &request_default_limits, &out, &fault, error);
+    enum lm_status status = request_parse_json("the body", text, strlen(text),
+                                               &request_default_limits, &out, &fault, error);
     if (status == LM_OK)
         json_decref(out);
     else
         assert_true(out == untouched && !fault.malformed);
     return status;
+}
+
+/* A long text, of which nothing may be missing when it has been read. */
+static enum lm_status parse_long(struct lm_error *error)
+{
+    struct codec_fault fault = {0};
+    json_t *out = NULL;
+    enum lm_status status = request_parse_json("the body", text, strlen(text),
+                                               &request_default_limits, &out, &fault, error);
+    if (status == LM_OK)
+        assert_int_equal(json_string_length(json_object_get(out, "a")), LONG_TEXT);
+    json_decref(out);
+    return status;
+}
+
+static void test_long_text(void **state)
+{
+    static char document[LONG_TEXT + 20];
+    char filler[LONG_TEXT + 1];
+    (void)state;
+    if (!FAULT_WORKS)
+        skip();
+    memset(filler, 'x', LONG_TEXT);
+    filler[LONG_TEXT] = '\0';
+    snprintf(document, sizeof document, "{\"a\": \"%s\"}", filler);
+    text = document;
+    fault_ratchet(parse_long);
+    fault_count();
+    struct lm_error error = {0};
+    assert_int_equal(parse_long(&error), LM_OK);
+    unsigned long all = fault_disarm();
+    for (unsigned long n = 0; n < all; n++) { /* the first failure ends it */
+        fault_arm(n, true);
+        assert_int_equal(parse_long(&error), LM_NOMEM);
+        assert_in_range(fault_disarm(), n + 1, n + 1);
+    }
 }
 
 static enum lm_status read_value(struct lm_error *error)
@@ -108,6 +146,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_json),
+        cmocka_unit_test(test_long_text),
         cmocka_unit_test(test_calls),
         cmocka_unit_test(test_files),
     };

@@ -133,8 +133,8 @@ static void fuzz_one(const uint8_t *bytes, size_t size)
     length = length < size - 2 ? length : size - 2;
     enum lm_status status = LM_OK;
     if (length > 0)
-        status = request_parse_json((const char *)bytes + 2, length, &c->limits, &request.document,
-                                    &fault, &error);
+        status = request_parse_json("the body", (const char *)bytes + 2, length, &c->limits,
+                                    &request.document, &fault, &error);
     else
         request.document = json_object();
     request.tail = (struct request_bytes){bytes + 2 + length, size - 2 - length};

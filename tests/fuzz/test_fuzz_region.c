@@ -50,7 +50,7 @@ static enum lm_status find_segments(void *context, json_t *segmentation,
 
 static void parse(json_t *value, bool visible)
 {
-    struct region_budget budget = {100, 1000, 1000000};
+    struct region_budget budget = {.regions = 100, .points = 1000, .work = 1000000};
     struct region_context context = {
         .transform = &transform, .budget = &budget, .segments = find_segments};
     struct codec_fault fault = {0};

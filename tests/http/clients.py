@@ -144,6 +144,7 @@ class Triton:
         config = self.client.get_model_config(self.case.model)
         assert config["name"] == self.case.model and config["max_batch_size"] >= 8, config
         assert config["input"][0]["dims"] == list(self.case.tensor.shape[1:])
+        assert self.client.get_model_config(self.case.model, self.case.version) == config
 
     def test_repository(self):
         index = self.client.get_model_repository_index()

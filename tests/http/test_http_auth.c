@@ -291,6 +291,27 @@ static void addresses_that_others_reach(void **state)
     daemon_clean(&daemon);
 }
 
+/* The page's example of a file is one: the daemon starts with it. */
+static void file_of_the_docs(void **state)
+{
+    struct daemon daemon = {0};
+    char path[200];
+    daemon_make_folder(&daemon);
+    snprintf(path, sizeof path, "%s/keys.json", daemon.folder);
+    struct answer answer = get(*state, "/docs");
+    char *text = strstr(answer.body, "id=\"keys-file\"><code>[");
+    assert_non_null(text);
+    text = strchr(text, '[');
+    char *end = strstr(text, "</code>");
+    assert_non_null(end);
+    file_put(path, text, (size_t)(end - text));
+    answer_free(&answer);
+    daemon_start(&daemon, FLAGS("--keys", path));
+    assert_int_equal(daemon_status(&daemon, "/v1/models"), 401);
+    assert_int_equal(daemon_stop(&daemon), 0);
+    daemon_clean(&daemon);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -303,6 +324,7 @@ int main(void)
         cmocka_unit_test(jobs_of_others),
         cmocka_unit_test(new_keys),
         cmocka_unit_test(keys_are_not_logged),
+        cmocka_unit_test(file_of_the_docs),
         cmocka_unit_test(addresses_that_others_reach),
     };
     curl_global_init(CURL_GLOBAL_DEFAULT);

@@ -187,7 +187,7 @@ static void through_a_proxy(void **state)
     assert_int_equal(curl_easy_perform(curl), CURLE_OK);
     curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
     assert_int_equal(status, 400);
-    assert_non_null(strstr(body.bytes, "limit must be a whole number from 1 to 1000"));
+    assert_non_null(strstr(body.bytes, "; must be a whole number from 1 to 1000"));
     free(body.bytes);
     body = (struct bytes){NULL, 0};
     curl_easy_setopt(curl, CURLOPT_URL, "http://layermask.example/livez");

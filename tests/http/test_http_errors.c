@@ -209,6 +209,10 @@ static void malformed_forms(void **state)
          "there are two parts called image", NULL, FORM},
         {PREDICT, PART("image", "x") PART("parameters", "{]") "--b--\r\n", 400,
          "JSON: string or '}' expected near ']' (line 1, column 2)", "/parameters", FORM},
+        {PREDICT, PART("image", "x") PART("parameters", "[]") "--b--\r\n", 400,
+         "parameters must be an object, not a list", "/parameters", FORM},
+        {PREDICT, PART("image", "x") PART("parameters", "") "--b--\r\n", 400,
+         "JSON: parameters is empty, it must be an object", "/parameters", FORM},
         {PREDICT, PART("image", "x") PART("hide", "x") PART("keep", "x") "--b--\r\n", 400,
          "hide and keep cannot both be given", "/keep", FORM},
     };
@@ -261,6 +265,9 @@ static void unusable(void **state)
          NULL},
         {EXPLAIN, WITH("\"method\": \"magic\""), 422,
          "parameters.method must be \"lime\", not \"magic\"", "/parameters/method", NULL},
+        {EXPLAIN, WITH("\"segmentation\": {\"max_num_iter\": 1001}"), 422,
+         "segmentation.max_num_iter is 1001; must be from 1 to 1000",
+         "/parameters/segmentation/max_num_iter", NULL},
         {EXPLAIN, WITH("\"segmentation\": {\"method\": \"magic\"}"), 422,
          "segmentation.method must be \"slic\", \"grid\" or \"custom\", not \"magic\"",
          "/parameters/segmentation/method", NULL},
@@ -293,7 +300,7 @@ static void above_limits(void **state)
         {PREDICT,
          ONE(", \"hide\": [{\"box\": [5, 5, 5, 5]}, {\"box\": [5, 5, 5, 5]}, {\"box\": [5, 5, 5, "
              "5]}, {\"box\": [5, 5, 5, 5]}, {\"box\": [5, 5, 5, 5]}]"),
-         413, "regions: more than the limit for one request", "/instances/0/hide/4", NULL},
+         413, "regions: more than the limit of 4 in one request", "/instances/0/hide/4", NULL},
         {EXPLAIN, WITH("\"samples\": 501"), 413,
          "parameters.samples is 501, above the limit of 500", "/parameters/samples", NULL},
         {EXPLAIN, WITH("\"segmentation\": {\"n_segments\": 200}"), 413,
@@ -381,12 +388,13 @@ static void wrong_ways(void **state)
          "application/octet-stream",
          NULL, "text/plain"},
         {"/v1/jobs?limit=1&limit=2", NULL, 400, "the query has limit twice", NULL, NULL},
-        {"/v1/jobs?limit=0", NULL, 400, "limit must be a whole number from 1 to 1000", NULL, NULL},
+        {"/v1/jobs?limit=0", NULL, 400, "limit is \"0\"; must be a whole number from 1 to 1000",
+         NULL, NULL},
         {"/v1/jobs?state=done", NULL, 400,
          "the query has the unknown parameter \"state\"; there are status, limit and cursor", NULL,
          NULL},
         {"/v1/jobs?status=done", NULL, 400,
-         "status must be queued, running, succeeded, failed or cancelled", NULL, NULL},
+         "status is \"done\"; must be queued, running, succeeded, failed or cancelled", NULL, NULL},
     };
     expect_cases(*state, CASES(cases));
     static const struct {
@@ -431,13 +439,15 @@ static void wrong_ways(void **state)
     static const char *const timeouts[] = {"Request-Timeout: soon", "Request-Timeout: 0x10",
                                            "Request-Timeout: 0",    "Request-Timeout: -1",
                                            "Request-Timeout: nan",  "Request-Timeout: 1000001"};
+    char text[200];
     for (size_t i = 0; i < sizeof timeouts / sizeof timeouts[0]; i++) {
         answer = ask(
             *state,
             (struct ask){.path = PREDICT, .headers = HEADERS(timeouts[i]), .json = json_object()});
-        assert_problem(&answer, 400,
-                       "Request-Timeout must be a number of seconds above 0, at most 1000000",
-                       NULL);
+        snprintf(text, sizeof text,
+                 "Request-Timeout is \"%s\"; must be a number of seconds above 0, at most 1000000",
+                 strchr(timeouts[i], ' ') + 1);
+        assert_problem(&answer, 400, text, NULL);
         answer_free(&answer);
     }
 }

@@ -508,6 +508,10 @@ static void disk_is_full(void **state)
     answer = get(&daemon, "/readyz"); /* not ready for as long as Retry-After says */
     assert_problem(&answer, 503, "the store of jobs cannot be used just now", NULL);
     answer_free(&answer);
+    answer = get(&daemon, "/v2/health/ready");
+    assert_status(&answer, 503);
+    assert_true(json_is_false(at(answer.json, "ready")));
+    answer_free(&answer);
     assert_int_equal(daemon_status(&daemon, "/livez"), 200);
     daemon_await_status(&daemon, "/readyz", 200);
     assert_int_equal(daemon_stop(&daemon), 0);

@@ -122,6 +122,15 @@ static void calls(void **state)
                                        .body = body,
                                        .size = size});
     expect_no_memory(&daemon, &answer);
+    size = (SPARE_KIB << 10) / 2; /* one that is, but whose text there is no room to copy */
+    memset(body, 'x', size);
+    memcpy(body, "{\"a\": \"", 7);
+    memcpy(body + size - 2, "\"}", 2);
+    answer = ask(&daemon, (struct ask){.path = PREDICT,
+                                       .headers = HEADERS("Content-Type: application/json"),
+                                       .body = body,
+                                       .size = size});
+    expect_no_memory(&daemon, &answer);
     free(body);
     limit_memory(&daemon, RLIM_INFINITY); /* the same call is good when there is memory */
     large.path = PREDICT;

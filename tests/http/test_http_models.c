@@ -117,6 +117,7 @@ static void a_folder_of_models(void **state)
     answer = get(&daemon, "/v1/models/broken");
     assert_status(&answer, 503);
     assert_true(json_is_false(at(answer.json, "ready")));
+    assert_header(&answer, "Retry-After", "1");
     assert_text(answer.json, "state", "failed");
     assert_non_null(strstr(text_at(answer.json, "error"), "input"));
     expect_no_folder(&daemon, &answer);

@@ -118,8 +118,11 @@ static void drains(void **state)
     kill(daemon.pid, SIGTERM);
     daemon_await_status(&daemon, "/readyz", 503);
     assert_int_equal(daemon_status(&daemon, "/livez"), 200);
-    assert_int_equal(daemon_status(&daemon, "/v2/health/ready"), 503);
-    struct answer answer = get(&daemon, "/readyz");
+    struct answer answer = get(&daemon, "/v2/health/ready");
+    assert_status(&answer, 503);
+    assert_header(&answer, "Retry-After", "1");
+    answer_free(&answer);
+    answer = get(&daemon, "/readyz");
     assert_problem(&answer, 503, "the server is shutting down", NULL);
     answer_free(&answer);
     pthread_join(thread, NULL);

@@ -118,7 +118,11 @@ static void about(void **state)
     answer = get(*state, "/v2/models/shapes/versions/9999/ready");
     assert_status(&answer, 404);
     answer_free(&answer);
-    static const char *const also[] = {"/v2/models/shapes/ready", "/v2/models/shapes/config"};
+    answer = get(*state, "/v2/models/shapes/versions/9999/config");
+    assert_status(&answer, 404);
+    answer_free(&answer);
+    static const char *const also[] = {"/v2/models/shapes/ready", "/v2/models/shapes/config",
+                                       "/v2/models/shapes/versions/1/config"};
     for (size_t i = 0; i < sizeof also / sizeof also[0]; i++) {
         answer = get(*state, also[i]);
         assert_status(&answer, 200);

@@ -301,7 +301,7 @@ static void says_what_is_unusable(void **state)
         {"{\"instances\": [{\"image\": {\"b64\": \"\"}}]}", LM_CORRUPT, false,
          "/instances/0/image/b64", "image is empty (0 bytes)"},
         {"{\"instances\": [{\"data\": \"http://a\"}]}", LM_CORRUPT, false, "/instances/0/data",
-         "data: character 4 (':') is not base64 (a data: URL needs its header cut off)"},
+         "data: character 4 (':') is not base64 (URLs are not fetched; send the file itself)"},
         {INSTANCE(", \"hide\": {\"box\": [300, 0, 5, 5]}"), LM_INVALID, false, "/instances/0/hide",
          "region is empty: no pixel of the 240x240 picture is in it"},
         {INSTANCE(", \"hide\": {\"segments\": [9], \"segmentation\": {\"method\": \"grid\", "
@@ -327,10 +327,10 @@ static void keeps_limits(void **state)
         {INSTANCE(", \"masks\": [{\"hide\": 1}, {\"hide\": 1}]"), LM_LIMIT, false,
          "/instances/0/masks", "masks: 2 are over the limit of 1"},
         {INSTANCE(", \"hide\": [{\"box\": [0, 0, 9, 9]}, {\"box\": [0, 0, 9, 9]}]"), LM_LIMIT,
-         false, "/instances/0/hide/1", "regions: more than the limit for one request"},
+         false, "/instances/0/hide/1", "regions: more than the limit of 1 in one request"},
         {"{\"instances\": [{\"image\": \"@\", \"hide\": {\"box\": [0, 0, 9, 9]}}, {\"image\": "
          "\"@\", \"hide\": {\"box\": [0, 0, 9, 9]}}]}",
-         LM_LIMIT, false, "/instances/1/hide", "regions: more than the limit for one request"},
+         LM_LIMIT, false, "/instances/1/hide", "regions: more than the limit of 1 in one request"},
         {INSTANCE(", \"hide\": {\"segments\": [0], \"segmentation\": {\"method\": \"grid\", "
                   "\"cell\": 32}}"),
          LM_LIMIT, false, "/instances/0/hide/segmentation",

@@ -352,14 +352,14 @@ static void budgets(void **state)
     (void)state;
     struct region_budget budget = region_default_budget;
     expect_limit(repeat("{\"box\": [11, 1, 4, 6]}", 1000000), budget, "/10000",
-                 "regions: more than the limit for one request");
+                 "regions: more than the limit of 10000 in one request");
     json_t *ring = repeat("7", 2000002);
     expect_limit(json_pack("{s: [o]}", "polygon", ring), budget, "/polygon/0",
                  "polygon: 1000001 points, the limit leaves 1000000");
     budget.work = 1000;
     expect_limit(repeat("{\"box\": [11, 1, 4, 6]}", 100), budget, "/44/box",
                  "regions: drawing this one takes 20 steps, the limit leaves 0");
-    expect_limit(png_region(40, 20, 0), (struct region_budget){1, 0, 900}, "/png",
+    expect_limit(png_region(40, 20, 0), (struct region_budget){.regions = 1, .work = 900}, "/png",
                  "regions: drawing this one takes 800 steps, the limit leaves 780");
     budget.work = 50;
     expect_limit(json_object(), budget, "",

@@ -19,7 +19,8 @@ static void parse_fails(const char *text, size_t size, const struct request_limi
     struct codec_fault fault = {0};
     struct lm_error error = {0};
     json_t *out = NULL;
-    assert_int_equal(request_parse_json(text, size, with, &out, &fault, &error), LM_INVALID);
+    assert_int_equal(request_parse_json("the body", text, size, with, &out, &fault, &error),
+                     LM_INVALID);
     assert_string_equal(error.text, expected);
     assert_true(fault.malformed && !out);
 }
@@ -32,7 +33,8 @@ static void parses_documents(void **state)
     struct codec_fault fault = {0};
     json_t *out = NULL;
     four.json_depth = 4;
-    assert_int_equal(request_parse_json(text, strlen(text), &four, &out, &fault, NULL), LM_OK);
+    assert_int_equal(request_parse_json("the body", text, strlen(text), &four, &out, &fault, NULL),
+                     LM_OK);
     assert_int_equal(json_object_size(out), 3);
     json_decref(out);
     four.json_depth = 3;
@@ -56,7 +58,8 @@ static void refuses_too_many_values(void **state)
     for (size_t i = sizeof head - 1; i < size - 2; i += 2)
         memcpy(text + i, ",0", 2);
     memcpy(text + size - 2, "]}", 2);
-    assert_int_equal(request_parse_json(text, size, limits, &out, &fault, &error), LM_LIMIT);
+    assert_int_equal(request_parse_json("the body", text, size, limits, &out, &fault, &error),
+                     LM_LIMIT);
     assert_string_equal(
         error.text, "JSON: more than 4000000 values, which is the limit; send tensors in binary");
     assert_null(out);

@@ -91,8 +91,8 @@ static void file_by_variable_or_flag(void **state)
     assert_int_equal(loaded.settings.workers, 0);
     settings_free(&loaded.settings);
     expect_error(WORDS("--config", "missing.json"), NOTHING, LM_IO,
-                 "missing.json: No such file or directory");
-    expect_error(WORDS("--config=/tmp"), NOTHING, LM_IO, "/tmp: Is a directory");
+                 "config: missing.json: No such file or directory");
+    expect_error(WORDS("--config=/tmp"), NOTHING, LM_IO, "config: /tmp: Is a directory");
     expect_error(WORDS("--config"), NOTHING, LM_INVALID, "--config: needs a value");
 }
 

@@ -732,8 +732,13 @@ static void test_start_errors(void **state)
     config.keys_file = "/nonexistent";
     error = (struct lm_error){0};
     assert_int_equal(http_start(&config, support_routes, 1, NULL, &second, &error), LM_IO);
-    assert_string_equal(error.text, "/nonexistent: No such file or directory");
+    assert_string_equal(error.text, "keys: /nonexistent: No such file or directory");
     config.keys_file = NULL;
+    config.tls_certificate_file = config.tls_key_file = "/nonexistent";
+    error = (struct lm_error){0};
+    assert_int_equal(http_start(&config, support_routes, 1, NULL, &second, &error), LM_IO);
+    assert_string_equal(error.text, "tls_certificate: /nonexistent: No such file or directory");
+    config.tls_key_file = NULL;
     config.tls_certificate_file = keys_path;
     error = (struct lm_error){0};
     assert_int_equal(http_start(&config, support_routes, 1, NULL, &second, &error), LM_INVALID);

@@ -33,11 +33,22 @@ static void count_load(void *context, const char *name, double took_ms,
     atomic_fetch_add(error ? &failed : &loaded, 1);
 }
 
+static char passed_over[100]; /* the last one */
+
+static void note_name(void *context, const char *name)
+{
+    (void)context;
+    snprintf(passed_over, sizeof passed_over, "%s", name);
+}
+
 static struct registry *open_registry(const char *folder, const char *extra)
 {
     struct registry *registry = NULL;
-    const struct registry_options options = {
-        .folder = folder, .extra = extra, .retire = retire, .loaded = count_load};
+    const struct registry_options options = {.folder = folder,
+                                             .extra = extra,
+                                             .retire = retire,
+                                             .loaded = count_load,
+                                             .passed_over = note_name};
     atomic_store(&retired, 0);
     atomic_store(&loaded, 0);
     atomic_store(&failed, 0);
@@ -342,6 +353,33 @@ static void names_are_plain(void **state)
     registry_free(registry);
 }
 
+/* Models that nobody would find out about otherwise. */
+static void folders_that_are_no_names(void **state)
+{
+    (void)state;
+    char own[600], expected[700];
+    struct lm_error error = {0};
+    passed_over[0] = '\0';
+    tiny_model_write("one", 1);
+    tiny_model_write(".hidden", 2);
+    struct registry *registry = open_registry(scratch, NULL);
+    reload(registry);
+    expect_list(registry, "one ready");
+    assert_string_equal(passed_over, "");
+    tiny_model_write("another one", 3);
+    reload(registry);
+    expect_list(registry, "one ready");
+    assert_string_equal(passed_over, "another one");
+    registry_free(registry);
+    snprintf(own, sizeof own, "%s/one", scratch);
+    registry = open_registry(own, NULL);
+    assert_int_equal(registry_reload(registry, &error), LM_INVALID);
+    snprintf(expected, sizeof expected,
+             "models: %s is a model's own folder; name the one that it is in", own);
+    assert_string_equal(error.text, expected);
+    registry_free(registry);
+}
+
 static void extra_model_and_missing_folder(void **state)
 {
     (void)state;
@@ -484,6 +522,7 @@ int main(void)
         TEST(refusals),
         TEST(too_many_with_the_unloaded),
         TEST(names_are_plain),
+        TEST(folders_that_are_no_names),
         TEST(extra_model_and_missing_folder),
         TEST(jobs_keep_their_model),
         TEST(reloads_while_jobs_run),

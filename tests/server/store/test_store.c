@@ -133,7 +133,7 @@ static void steps_are_conditional(void **state)
     struct store *store = store_of(state);
     struct store_new new_job = job_like("body");
     const struct store_outcome done = {.state = STORE_SUCCEEDED, .result_type = "a/b"};
-    const struct store_outcome failed = {.state = STORE_FAILED, .error = "{}"};
+    const struct store_outcome failed = {.state = STORE_FAILED, .error = "{}", .error_status = 500};
     for (unsigned from = 0; from < STORE_STATES; from++)
         for (int step = 0; step < 3; step++) {
             struct store_change change = {0};
@@ -274,6 +274,10 @@ static void too_large_results_leave_the_job_running(void **state)
     outcome.state = STORE_FAILED;
     assert_fails(store_finish(store, id, &outcome, 3, &change, error), LM_INVALID,
                  "a failed job has an error and no result");
+    const struct store_outcome failure = {
+        .state = STORE_FAILED, .error = "{}", .error_status = 600};
+    assert_fails(store_finish(store, id, &failure, 3, &change, error), LM_INVALID,
+                 "error status: 600 is not from 400 to 599");
     outcome.state = STORE_SUCCEEDED;
     assert_done(store_finish(store, id, &outcome, 3, &change, error));
     assert_true(change.changed);

@@ -153,6 +153,44 @@ static void damage_is_found(void **state)
     snprintf(start, sizeof start, "store %s: damaged: ", fixture->path);
     assert_memory_equal(error.text, start, strlen(start));
     assert_null(strchr(error.text, '\n'));
+    assert_null(strstr(error.text, "***"));
+}
+
+/* Rows that are well-formed for SQLite, and that no store has written. */
+static void rows_that_cannot_be(void **state)
+{
+    static const struct {
+        const char *change, *found;
+    } rows[] = {
+        {"state = 77", "kind 1, state 77, error status 0"},
+        {"state = -1", "kind 1, state -1, error status 0"},
+        {"kind = 9", "kind 9, state 2, error status 0"},
+        {"state = 3", "kind 1, state 3, error status 0"},
+        {"state = 3, error = '{}'", "kind 1, state 3, error status 0"},
+        {"state = 3, error_status = 422", "kind 1, state 3, error status 422"},
+        {"state = 3, error = '{}', error_status = 600", "kind 1, state 3, error status 600"},
+        {"done = -1", "kind 1, state 2, error status 0"},
+        {"request_bytes = -1", "kind 1, state 2, error status 0"},
+    };
+    struct fixture *fixture = *state;
+    char id[STORE_ID_SIZE], text[200];
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        fixture_open(fixture);
+        finished_job(fixture->store, "a", "b", 1, id);
+        fixture_close(fixture);
+        snprintf(text, sizeof text, "UPDATE job SET %s WHERE id = '%s'", rows[i].change, id);
+        run_sql(fixture->path, text);
+        assert_open_fails(fixture, LM_CORRUPT, "store %s: damaged: a job has the id '%s', %s",
+                          fixture->path, id, rows[i].found);
+        run_sql(fixture->path, "DELETE FROM job");
+    }
+    fixture_open(fixture);
+    finished_job(fixture->store, "a", "b", 1, id);
+    fixture_close(fixture);
+    run_sql(fixture->path, "UPDATE job SET id = '../x'");
+    assert_open_fails(fixture, LM_CORRUPT,
+                      "store %s: damaged: a job has the id '../x', kind 1, state 2, error status 0",
+                      fixture->path);
 }
 
 static void a_cut_file_is_found(void **state)
@@ -398,6 +436,7 @@ int main(void)
         OPEN(space_is_given_back),
         OPEN(second_user_is_refused),
         CLOSED(damage_is_found),
+        CLOSED(rows_that_cannot_be),
         CLOSED(a_cut_file_is_found),
         CLOSED(other_databases_are_refused),
         CLOSED(old_versions_are_migrated),
