@@ -8,22 +8,17 @@
 #include "graph/identity.h"
 #include "graph/sites.h"
 
-/* New slots that a sample of this run was given. */
-struct span {
-    uint32_t first, end;
-};
-
 /* A recall step. */
 struct cut {
     uint32_t value, height, width;
     size_t stride; /* floats of a row */
     size_t sites;
-    int32_t *slot_of;   /* of each site of each sample of this run */
-    struct span *given; /* to each sample */
+    int32_t *slot_of; /* of each site of each sample of this run */
 };
 
 struct memo {
     struct shelves *shelves;
+    uint32_t run; /* its number there */
     struct identities identities;
     uint32_t n_cuts;
     struct cut cuts[MEMO_MAX_CUTS];
@@ -37,18 +32,18 @@ struct identities *memo_identities(struct memo *memo)
 
 bool memo_run_begins(struct memo *memo, uint64_t picture)
 {
-    return shelves_run_begins(memo->shelves, picture);
+    memo->run = shelves_run_begins(memo->shelves, picture);
+    return memo->run;
 }
 
 void memo_run_ends(struct memo *memo)
 {
-    shelves_run_ends(memo->shelves);
+    shelves_run_ends(memo->shelves, memo->run);
 }
 
 void memo_look_up(struct memo *memo, uint32_t index, uint32_t sample, uint64_t *demand)
 {
     struct cut *cut = &memo->cuts[index];
-    struct span *given = &cut->given[sample];
     int32_t *slot_of = cut->slot_of + sample * cut->sites;
     const struct identity_map *map = memo->identities.of[cut->value];
     uint32_t *places = memo->identities.list;
@@ -59,8 +54,7 @@ void memo_look_up(struct memo *memo, uint32_t index, uint32_t sample, uint64_t *
         places[i] = site_y(places[i]) * cut->width + site_x(places[i]);
         keys[i] = shelves_key(memo->shelves, index, places[i], identity);
     }
-    if (!shelves_look_up(memo->shelves, index, memo, places, n, keys, slot_of, &given->first,
-                         &given->end))
+    if (!shelves_look_up(memo->shelves, index, memo->run, places, n, keys, slot_of))
         return;
     for (uint32_t i = 0; i < n; i++) {
         uint32_t y = places[i] / cut->width, x = places[i] % cut->width;
@@ -73,7 +67,6 @@ void memo_look_away(struct memo *memo, uint32_t index, uint32_t sample)
 {
     struct cut *cut = &memo->cuts[index];
     memset(cut->slot_of + sample * cut->sites, 0xff, cut->sites * sizeof *cut->slot_of);
-    cut->given[sample] = (struct span){0};
 }
 
 /* ---- rows */
@@ -87,15 +80,15 @@ static int32_t slot_of(const struct cut *cut, uint32_t sample, uint32_t site)
 static void remember(struct memo *memo, uint32_t index, const struct memo_rows *rows)
 {
     const struct cut *cut = &memo->cuts[index];
-    for (uint32_t s = 0; s < rows->samples; s++) {
+    for (uint32_t s = 0; s < rows->samples; s++)
         for (uint32_t i = rows->made_first[s]; i < rows->made_first[s + 1]; i++) {
             int32_t slot = slot_of(cut, s, rows->made_sites[i]);
-            if (slot != NO_SLOT)
-                memcpy(shelves_row(memo->shelves, index, (uint32_t)slot),
-                       rows->rows + (size_t)i * cut->stride, cut->stride * sizeof(float));
+            if (slot == NO_SLOT)
+                continue;
+            memcpy(shelves_row(memo->shelves, slot), rows->rows + (size_t)i * cut->stride,
+                   cut->stride * sizeof(float));
+            shelves_filled(memo->shelves, slot);
         }
-        shelves_filled(memo->shelves, index, cut->given[s].first, cut->given[s].end);
-    }
 }
 
 /* From the last row to the first: a row only ever moves to a later place. */
@@ -106,9 +99,8 @@ static void put_between(const struct memo *memo, uint32_t index, const struct me
     for (uint32_t s = rows->samples; s-- > 0;)
         for (uint32_t i = rows->first[s + 1]; i-- > rows->first[s];) {
             int32_t slot = slot_of(cut, s, rows->sites[i]);
-            const float *source = slot >= KNOWN
-                                      ? shelves_row(memo->shelves, index, (uint32_t)(slot - KNOWN))
-                                      : rows->rows + (size_t)--made * cut->stride;
+            const float *source = slot >= KNOWN ? shelves_row(memo->shelves, slot - KNOWN)
+                                                : rows->rows + (size_t)--made * cut->stride;
             float *target = rows->rows + (size_t)i * cut->stride;
             if (source != target)
                 memcpy(target, source, cut->stride * sizeof(float));
@@ -229,7 +221,6 @@ static size_t lay_out(struct memo *memo, const struct graph *graph, const struct
     for (uint32_t c = 0; c < memo->n_cuts; c++) {
         struct cut *cut = &memo->cuts[c];
         cut->slot_of = piece(&p, batch * cut->sites, sizeof *cut->slot_of);
-        cut->given = piece(&p, batch, sizeof *cut->given);
     }
     return p.used;
 }

@@ -10,9 +10,9 @@
  * behind some early values: what is remembered there is not demanded of the layers before.
  *
  * The rows stand on shelves that all sessions of a model share; they are about one picture at a
- * time. A memo is one session's part: the identities of the sample that is being planned, and where
- * the rows of a run are.  No result changes (identities are 64 bits: two different ones among a
- * million rows meet with a chance of 3e-8).
+ * time.  A memo is one session's part: the identities of the sample that is being planned, and
+ * where the rows of a run are.  No result changes (identities are 64 bits: two different ones among
+ * a million rows meet with a chance of 3e-8).
  */
 #ifndef LM_GRAPH_MEMO_H
 #define LM_GRAPH_MEMO_H
@@ -25,8 +25,8 @@
 struct shelves;
 struct memo;
 
-/* Rows in about max_bytes bytes.  *out = NULL, and LM_OK, if the graph has no recall steps or the
- * memory is too little to be of use. */
+/* Rows in at most max_bytes bytes (graph/room.h says whose).  *out = NULL, and LM_OK, if the graph
+ * has no recall steps or the memory is too little to be of use. */
 enum lm_status shelves_create(const struct graph *graph, uint64_t max_bytes, struct shelves **out,
                               struct lm_error *error);
 void shelves_free(struct shelves *shelves); /* NULL is fine; no memo may use it any more */

@@ -144,7 +144,7 @@ static void compare(struct lm_session *session, struct lm_session *oblivious, co
 static void test_same_results(void **state)
 {
     (void)state;
-    static const uint64_t sizes[] = {0, 300000, 4 * MEGABYTE};
+    static const uint64_t sizes[] = {0, 300000, 700000, 4 * MEGABYTE}; /* two are soon full */
     for (size_t n = 0; n < sizeof networks / sizeof *networks; n++)
         for (size_t p = 0; p < sizeof policies / sizeof *policies; p++)
             for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
@@ -204,6 +204,47 @@ static void test_shares_within_a_run(void **state)
         assert_memory_equal(logits, logits + s * CLASSES, CLASSES * sizeof *logits);
     lm_session_free(session);
     lm_model_free(model);
+}
+
+/* What the same masks take from their second run on, and when they have been run often. */
+struct again {
+    uint64_t second, last;
+};
+
+static struct again run_again(const char *network, uint64_t bytes)
+{
+    float logits[BATCH * CLASSES], expected[BATCH * CLASSES];
+    struct lm_model *model = load(network, &policies[0], bytes);
+    struct lm_session *session = new_session(model);
+    run(session, image, 0, expected);
+    lm_session_turn_to(session, 1);
+    run(session, image, 0, logits);
+    struct again again = {.second = run(session, image, 0, logits)};
+    for (int i = 0; i < 12; i++) {
+        again.last = run(session, image, 0, logits);
+        assert_memory_equal(logits, expected, sizeof expected);
+    }
+    lm_session_free(session);
+    lm_model_free(model);
+    return again;
+}
+
+/* In too little memory for the rows of all recall steps, those of the last one take the room of the
+ * others', until nothing before it is computed any more. */
+static void test_the_last_step_makes_itself_room(void **state)
+{
+    (void)state;
+    uint32_t made_room = 0;
+    for (int s = 0; s < BATCH; s++)
+        draw_mask(&masks[s], 16, 4);
+    const struct again ample = run_again(networks[0], 16 * MEGABYTE);
+    assert_int_equal(ample.last, ample.second);
+    for (uint64_t bytes = MEGABYTE; bytes > 500000; bytes -= bytes / 12) {
+        struct again scarce = run_again(networks[0], bytes);
+        assert_true(scarce.last >= ample.last);
+        made_room += scarce.second > ample.second && scarce.last == ample.last;
+    }
+    assert_true(made_room > 1);
 }
 
 /* Two pictures in turn: right results, and the first keeps its rows; left alone, the second gets
@@ -345,6 +386,7 @@ int main(void)
         cmocka_unit_test(test_same_results),
         cmocka_unit_test(test_remembers),
         cmocka_unit_test(test_shares_within_a_run),
+        cmocka_unit_test(test_the_last_step_makes_itself_room),
         cmocka_unit_test(test_pictures_in_turn),
         cmocka_unit_test(test_no_allocation),
         cmocka_unit_test(test_no_memory),
