@@ -16,8 +16,8 @@
 #include "graph/graph.h"
 
 enum {
-    ROOM_KEPT = 6,  /* earlier steps keep one such part of the pool, */
-    ROOM_STEP = 16, /* and give up the rest of theirs by such parts */
+    ROOM_KEPT = 6, /* earlier steps keep one such part of the pool, */
+    ROOM_STEP = 8, /* and give up the rest of theirs by such parts */
 };
 
 /* In units. */

@@ -172,17 +172,16 @@ static bool share_out(struct shelves *shelves, const struct each *each, uint64_t
 {
     if (!each->rows)
         return false;
-    uint64_t most = max_bytes / each->bytes < MOST_EACH ? max_bytes / each->bytes : MOST_EACH;
+    uint64_t most = each->bytes * MOST_EACH < max_bytes ? each->bytes * MOST_EACH : max_bytes;
+    uint64_t rows = most / each->bytes * each->rows;
     shelves->table = 1;
-    while (shelves->table < 2 * most * each->rows && shelves->table < MAX_TABLE &&
+    while (shelves->table < 2 * rows && shelves->table < MAX_TABLE &&
            shelves->table * sizeof *shelves->slots <= max_bytes / 4)
         shelves->table *= 2;
-    uint64_t pool = max_bytes - shelves->table * sizeof *shelves->slots;
-    if (!most || pool < each->bytes)
-        return false;
-    pool = pool < most * each->bytes ? pool : most * each->bytes;
-    shelves->room.size = pool / UNIT < UINT32_MAX ? (uint32_t)(pool / UNIT) : UINT32_MAX;
-    return true;
+    uint64_t left = max_bytes - shelves->table * sizeof *shelves->slots;
+    uint64_t units = (left < most ? left : most) / UNIT;
+    shelves->room.size = units < UINT32_MAX ? (uint32_t)units : UINT32_MAX;
+    return rows && left >= each->bytes;
 }
 
 enum lm_status shelves_create(const struct graph *graph, uint64_t max_bytes, struct shelves **out,

@@ -259,7 +259,7 @@ static struct again run_again(const char *network, uint64_t bytes)
     lm_session_turn_to(session, 1);
     run(session, image, 0, logits);
     struct again again = {.second = run(session, image, 0, logits)};
-    for (int i = 0; i < 20; i++) {
+    for (int i = 0; i < 12; i++) {
         again.last = run(session, image, 0, logits);
         assert_memory_equal(logits, expected, sizeof expected);
     }
@@ -278,7 +278,7 @@ static void test_the_last_step_makes_itself_room(void **state)
         draw_mask(&masks[s], 16, 4);
     const struct again ample = run_again(networks[0], 16 * MEGABYTE);
     assert_int_equal(ample.last, ample.second);
-    for (uint64_t bytes = 3 * MEGABYTE; bytes > 100000; bytes -= bytes / 16) {
+    for (uint64_t bytes = MEGABYTE; bytes > 500000; bytes -= bytes / 12) {
         struct again scarce = run_again(networks[0], bytes);
         assert_true(scarce.last >= ample.last);
         made_room += scarce.second > ample.second && scarce.last == ample.last;
