@@ -227,6 +227,7 @@ enum lm_status graph_place_recalls(struct graph *graph, struct lm_error *error)
 
 /* ---- which of them pay */
 
+#define MANY_BORDERS 2.4
 enum { LATTICE = 28 };
 
 /* Borders between visible and hidden pixels that a straight line meets, a pixel of its way: along
@@ -247,9 +248,10 @@ static double borders_of(const struct value *input, const uint64_t *visible)
     return all ? (double)n / ((double)all * gap) : 0;
 }
 
-/* The more borders a row sees, the more masks tell it apart: with x of them, about 1 - x / 2 of the
- * rows were known on resnet50 after some hundred masks of superpixels or squares (none for x > 2).
- * On the other side, tiles would save half of their products. */
+/* The more borders a row sees, the more masks tell it apart, until next to none has been met
+ * before: of the rows that see x of them about 1 - x / MANY_BORDERS were known, on resnet50 after
+ * some hundred masks of superpixels or squares.  On the other side, tiles would save half of their
+ * products. */
 uint32_t graph_recalls_of(const struct graph *graph, const uint64_t *visible)
 {
     double borders = borders_of(&graph->values[graph->input], visible);
@@ -260,7 +262,8 @@ uint32_t graph_recalls_of(const struct graph *graph, const uint64_t *visible)
         if (!graph->steps[i].kind->recalls)
             continue;
         double seen = borders * recall->pixels;
-        balance += (seen < 2 ? 1 - seen / 2 : 0) * recall->products - recall->tiled / 2;
+        double known = seen < MANY_BORDERS ? 1 - seen / MANY_BORDERS : 0;
+        balance += known * recall->products - recall->tiled / 2;
         if (balance > best) {
             best = balance;
             pays = recall->cut + 1;

@@ -10,7 +10,7 @@
 #include "layermask/status.h"
 
 /* Of each model, for rows that many masks of a picture have in common. */
-enum { MODEL_DIR_MEMO_BYTES = 48 << 20 };
+enum { MODEL_DIR_MEMO_BYTES = 40 << 20 };
 
 struct model_dir {
     char *file;       /* path of the ONNX file */

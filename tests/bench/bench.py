@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SHARED = Path(os.environ.get("LAYERMASK_SHARED", ROOT.parent / "shared"))
 # Pictures of a measurement under masks; plain ones are half as many.  An explanation has a
 # thousand: enough of them that what early samples teach a session about their picture counts.
-SAMPLES = {"resnet50": 64, "resnet18": 128, "vgg16": 32, "densenet121": 64, "efficientnet_b0": 128,
+SAMPLES = {"resnet50": 256, "resnet18": 128, "vgg16": 32, "densenet121": 64, "efficientnet_b0": 128,
            "mobilenet_v2": 256, "mobilenet_v3_large": 256, "squeezenet1_1": 256,
            "convnext_tiny": 64}
 MASKS = {"grid": ["--segments", "grid:16", "--hidden", 0.5],
