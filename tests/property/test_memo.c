@@ -144,7 +144,7 @@ static void compare(struct lm_session *session, struct lm_session *oblivious, co
 static void test_same_results(void **state)
 {
     (void)state;
-    static const uint64_t sizes[] = {0, 300000, 700000, 4 * MEGABYTE}; /* two are soon full */
+    static const uint64_t sizes[] = {0, 300000, 4 * MEGABYTE}; /* the second is soon full */
     for (size_t n = 0; n < sizeof networks / sizeof *networks; n++)
         for (size_t p = 0; p < sizeof policies / sizeof *policies; p++)
             for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {

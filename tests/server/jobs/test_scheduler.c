@@ -81,7 +81,7 @@ static void takes_all_steps_in_order(void **state)
 {
     (void)state;
     struct fake a;
-    open_scene((struct jobs_options){0});
+    open_scene((struct jobs_options){.batch = 4});
     fake_init(&a, &scene, 'A', 3);
     a.batch_ns = 10;
     submit(&a, JOB_EXPLAIN);
