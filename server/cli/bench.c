@@ -23,7 +23,7 @@ static int read_arguments(int argc, char **argv, struct arguments *arguments)
         ROW_COUNT("samples", 'n', "N", "how many masked pictures (default 200)", &run->samples, 1,
                   1000000),
         ROW_COUNT("batch", 0, "B",
-                  "pictures that run together on one thread (default 2); 1: one at a time,\n"
+                  "pictures that run together on one thread (default 4); 1: one at a time,\n"
                   "on all threads, as predict does",
                   &run->batch, 1, BATCHES_MAX_SIZE),
         ROW_COUNT("threads", 't', "T", "default: the machine's processors", &run->threads, 1,

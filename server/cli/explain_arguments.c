@@ -65,7 +65,7 @@ static int read_options(int argc, char **argv, struct explain_arguments *out, st
         ROW_PRECISION(&out->precision),
         ROW_COUNT("threads", 't', "T", "default: the machine's processors", &out->threads, 1,
                   POOL_MAX_THREADS),
-        ROW_COUNT("batch", 0, "B", "pictures that run together (default 2)", &out->batch, 1,
+        ROW_COUNT("batch", 0, "B", "pictures that run together (default 4)", &out->batch, 1,
                   BATCHES_MAX_SIZE),
     };
     const struct option_table table = {

@@ -16,7 +16,7 @@
 #include "layermask/session.h"
 #include "layermask/status.h"
 
-enum { BATCHES_DEFAULT_SIZE = 2, BATCHES_MAX_SIZE = 256 };
+enum { BATCHES_DEFAULT_SIZE = 4, BATCHES_MAX_SIZE = 256 };
 
 /* What to run.  Both callbacks are called from several threads at once, never twice at the same
  * time with the same `thread`. */
