@@ -18,7 +18,7 @@ enum { LANES = 4, PANEL = 2, TILE_ROWS = 6 };
 #endif
 
 /* Rows of a tile of a panel of 4 vectors; the narrower ones have TILE_ROWS. */
-enum { WIDE_TILE_ROWS = 6, PREFETCH_FLOATS = 256 };
+enum { WIDE_TILE_ROWS = 6, PREFETCH_FLOATS = 512 };
 
 typedef float vector __attribute__((vector_size(LANES * sizeof(float)), aligned(4), may_alias));
 
@@ -190,16 +190,16 @@ static void multiply(const struct product *p, size_t rows)
 {
     size_t depth = (size_t)p->taps * p->depth;
     struct panel panel = {.weights = p->weights};
-    struct lists lists;
+    struct lists lists = {.product = p};
     bool skips = find_zeros(p, rows, &lists);
     for (; panel.first < p->columns; panel.first += panel.width) {
         uint32_t left = p->columns - panel.first, full = PANEL * LANES;
-        panel.width = left < full ? left : full;
-        uint32_t vectors = (panel.width + LANES - 1) / LANES;
-        if (skips && vectors == PANEL)
-            skip_zeros(&lists, &panel, rows);
-        else
+        if (skips && left >= full) {
+            panel.width = skip_zeros_of_panels(&lists, &panel, left, rows);
+        } else {
+            panel.width = left < full ? left : full;
             plain_panel(p, &panel, rows);
-        panel.weights += depth * vectors * LANES;
+        }
+        panel.weights += depth * ((panel.width + LANES - 1) / LANES) * LANES;
     }
 }

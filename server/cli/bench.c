@@ -23,8 +23,8 @@ static int read_arguments(int argc, char **argv, struct arguments *arguments)
         ROW_COUNT("samples", 'n', "N", "how many masked pictures (default 200)", &run->samples, 1,
                   1000000),
         ROW_COUNT("batch", 0, "B",
-                  "pictures that run together on one thread (default 4); 1: one at a time,\n"
-                  "on all threads, as predict does",
+                  "pictures that run together on one thread (default 2 to 4, by the network);\n"
+                  "1: one at a time, on all threads, as predict does",
                   &run->batch, 1, BATCHES_MAX_SIZE),
         ROW_COUNT("threads", 't', "T", "default: the machine's processors", &run->threads, 1,
                   POOL_MAX_THREADS),
@@ -75,13 +75,15 @@ static int read_choices(struct arguments *arguments)
     return OPTIONS_GO_ON;
 }
 
-static enum lm_status bench(const struct arguments *arguments, struct lm_error *error)
+static enum lm_status bench(struct arguments *arguments, struct lm_error *error)
 {
     struct model_dir dir = {0};
     struct lm_model *model = NULL;
     struct bench_result result = {0};
     enum lm_status status = common_load_model(arguments->model, arguments->policy,
                                               arguments->precision, &dir, &model, error);
+    if (status == LM_OK && !arguments->run.batch)
+        arguments->run.batch = batches_default_size(model);
     if (status == LM_OK)
         status = bench_run(&dir, model, &arguments->run, &result, error);
     if (status == LM_OK && arguments->json)
@@ -98,10 +100,7 @@ int command_bench(int argc, char **argv)
 {
     struct arguments arguments = {
         .segments = "grid:16",
-        .run = {.samples = 200,
-                .batch = BATCHES_DEFAULT_SIZE,
-                .threads = common_default_threads(),
-                .hidden = 0.5},
+        .run = {.samples = 200, .threads = common_default_threads(), .hidden = 0.5},
     };
     struct lm_error error = {0};
     int status = read_arguments(argc, argv, &arguments);

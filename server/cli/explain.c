@@ -50,6 +50,8 @@ static enum lm_status prepare(struct explain_arguments *arguments, struct work *
     }
     if (status == LM_OK)
         status = common_read_picture(arguments->image, &work->dir, &work->input, error);
+    if (!arguments->batch)
+        arguments->batch = batches_default_size(work->model);
     if (status == LM_OK)
         status = batches_create(work->model, arguments->batch, arguments->threads, &work->batches,
                                 error);

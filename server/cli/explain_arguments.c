@@ -65,8 +65,8 @@ static int read_options(int argc, char **argv, struct explain_arguments *out, st
         ROW_PRECISION(&out->precision),
         ROW_COUNT("threads", 't', "T", "default: the machine's processors", &out->threads, 1,
                   POOL_MAX_THREADS),
-        ROW_COUNT("batch", 0, "B", "pictures that run together (default 4)", &out->batch, 1,
-                  BATCHES_MAX_SIZE),
+        ROW_COUNT("batch", 0, "B", "pictures that run together (default 2 to 4, by the network)",
+                  &out->batch, 1, BATCHES_MAX_SIZE),
     };
     const struct option_table table = {
         .command = "explain",
@@ -130,7 +130,6 @@ int explain_arguments_read(int argc, char **argv, struct explain_arguments *out)
 {
     *out = (struct explain_arguments){
         .threads = common_default_threads(),
-        .batch = BATCHES_DEFAULT_SIZE,
         .top_labels = 1,
         .options.lime.samples = 1000,
     };

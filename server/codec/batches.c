@@ -4,6 +4,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+enum { DEFAULT_SESSION_BYTES = 32 << 20 };
+
 struct runner {
     struct lm_session *session;
     struct lm_parallel parallel; /* its threads are 0 without a pool */
@@ -86,6 +88,14 @@ uint64_t runner_bytes(const struct lm_model *model, uint32_t size)
     uint64_t session = lm_session_bytes(model, size, 1);
     uint64_t rest = sizeof(struct runner) + (uint64_t)size * info.classes * sizeof(float);
     return session > UINT64_MAX - rest ? UINT64_MAX : session + rest;
+}
+
+uint32_t batches_default_size(const struct lm_model *model)
+{
+    uint32_t size = BATCHES_DEFAULT_SIZE;
+    while (size > 2 && lm_session_bytes(model, size, 1) > DEFAULT_SESSION_BYTES)
+        size--;
+    return size;
 }
 
 struct lm_session *runner_session(struct runner *runner)

@@ -51,6 +51,10 @@ uint64_t batches_picture(void);
 uint32_t batches_count(const struct batches_work *work);
 uint32_t batches_items(const struct batches_work *work, uint32_t index);
 
+/* Items of a micro-batch where nobody says: BATCHES_DEFAULT_SIZE, or fewer (2 at least) of a
+ * network of large values, where more take memory and save no time. */
+uint32_t batches_default_size(const struct lm_model *model);
+
 /* What one thread runs a network with: a session, and room for a micro-batch's logits. */
 struct runner;
 

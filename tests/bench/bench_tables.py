@@ -155,7 +155,8 @@ def text(document):
     peers = ", ".join(f"{name} {version}" for name, version in document["peers"].items())
     samples = [results[0] for network in document["networks"].values()
                for key, results in network.items() if key == "slic" and results]
-    batch = f" in micro-batches of {samples[0]['batch']}" if samples else ""
+    sizes = sorted({sample["batch"] for sample in samples})
+    batch = f" in micro-batches of {' to '.join(map(str, sizes[:1] + sizes[1:][-1:]))}" if sizes else ""
     clock = " of processor time" if document["cpu"] else ""
     parts = [f"Milliseconds{clock} a picture at 224 x 224 on {document['machine']}; medians of "
              f"{document['repetitions']}, all in turn. Ours{batch}; masked samples are of one "

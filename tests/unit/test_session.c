@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "codec/batches.h"
 #include "codec/thread_pool.h"
 #include "fault.h"
 #include "hostile.h"
@@ -388,6 +389,22 @@ static void test_profile_bytes(void **state)
     lm_model_free(small);
 }
 
+/* Of many values, fewer pictures at once. */
+static void test_micro_batches(void **state)
+{
+    struct lm_model *large;
+    struct lm_error error = {0};
+    (void)state;
+    if (lm_model_load(network_file("input x 1,3,256,256;output y 1,96;float w 96,3,3,3;"
+                                   "Conv c x,w h pads=1,1,1,1;GlobalAveragePool p h m;"
+                                   "Flatten f m y"),
+                      NULL, &large, &error) != LM_OK)
+        fail_msg("%s", error.text);
+    assert_int_equal(batches_default_size(model), BATCHES_DEFAULT_SIZE);
+    assert_int_equal(batches_default_size(large), 2);
+    lm_model_free(large);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -396,7 +413,7 @@ int main(void)
         cmocka_unit_test(test_bad_runs),      cmocka_unit_test(test_repeats),
         cmocka_unit_test(test_pools),         cmocka_unit_test(test_sessions_of_threads),
         cmocka_unit_test(test_stats),         cmocka_unit_test(test_profile),
-        cmocka_unit_test(test_profile_bytes),
+        cmocka_unit_test(test_profile_bytes), cmocka_unit_test(test_micro_batches),
     };
     int failed = cmocka_run_group_tests_name("session", tests, start, stop);
     options.precision = LM_PRECISION_BFLOAT16;
