@@ -14,7 +14,8 @@ comma := ,
 B ?= build$(if $(SAN),-$(subst $(comma),-,$(SAN)))$(if $(filter clang%,$(notdir $(CC))),-clang)
 PREFIX ?= /usr/local
 
-ENGINE_PACKAGES := libprotobuf-c libjpeg libpng openblas
+ENGINE_PACKAGES := libprotobuf-c libjpeg libpng
+YARDSTICK_PACKAGES := openblas # its header; bench opens the library itself
 SERVER_PACKAGES := jansson nettle
 DAEMON_PACKAGES := libmicrohttpd sqlite3 zlib
 TEST_PACKAGES := cmocka
@@ -80,7 +81,7 @@ $(B)/generated/%.o: $(B)/generated/%.c
 $(B)/engine/%.o: engine/%.c Makefile $(B)/flags | $(GENERATED)
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) $(KERNEL_FLAGS) -MMD -MP -Iinclude -Iengine -isystem $(B)/generated \
-	    $(call packages_cflags,$(ENGINE_PACKAGES)) -c -o $@ $<
+	    $(call packages_cflags,$(ENGINE_PACKAGES) $(YARDSTICK_PACKAGES)) -c -o $@ $<
 
 # Kernels may fuse multiplications and additions; nothing else does, so that results there do not
 # depend on the compiler's choices.  They are compiled once for each instruction set (chosen at run

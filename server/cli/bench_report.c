@@ -78,9 +78,13 @@ void bench_print_text(const struct model_dir *dir, const struct lm_model *model,
            1000 * result->cpu_seconds / options->samples, figures.images_per_s);
     printf("  %.3f GFLOP needed a sample, %.1f %% of all; %.3f done\n", figures.gflops_needed,
            100 * figures.active_share, figures.gflops_done);
-    printf("  %.1f GFLOP/s, %.0f %% of this machine's sgemm (%.1f GFLOP/s)\n", figures.gflops_per_s,
-           result->sgemm_gflops > 0 ? 100 * figures.gflops_per_s / result->sgemm_gflops : 0,
-           result->sgemm_gflops);
+    if (result->sgemm_gflops > 0)
+        printf("  %.1f GFLOP/s, %.0f %% of this machine's sgemm (%.1f GFLOP/s)\n",
+               figures.gflops_per_s, 100 * figures.gflops_per_s / result->sgemm_gflops,
+               result->sgemm_gflops);
+    else
+        printf("  %.1f GFLOP/s (OpenBLAS, the yardstick, is not installed)\n",
+               figures.gflops_per_s);
     printf("  %.1f MB peak memory\n", (double)result->peak_rss_bytes / 1e6);
     if (result->steps)
         bench_layers_print(model, options, result);

@@ -4,7 +4,7 @@
  * This file defines malloc and its relatives, for the whole program: libraries and the C library
  * itself call these, too.  Include it in one file.  glibc only.  Memory comes from what is below:
  * the sanitizer's allocator, or glibc's.  Only the arming thread's allocations count and fail: a
- * library's own threads (OpenBLAS starts some when it is loaded) allocate whenever they like.
+ * library's own threads allocate whenever they like.
  *
  *     static enum lm_status attempt(struct lm_error *error) { ... }
  *     fault_ratchet(attempt);
