@@ -118,6 +118,7 @@ struct conv {
     size_t winograd_floats;
     uint32_t winograd_side; /* of its tiles; 0: it has none */
     uint32_t recall;        /* how many recall steps come before it */
+    bool skips_zeros;       /* of its rows, which a Relu may have left */
     bool remembered; /* others come later: of a sample that uses one, a row is its window's alone */
     float *weights, *bias; /* bias: out_channels, and KERNELS_SLACK more */
     float *border;         /* row of a Pad's constant; NULL if the window has no border */

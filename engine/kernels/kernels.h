@@ -108,10 +108,10 @@ struct product {
                        take little time; the result is the same */
 };
 
-enum { KERNELS_SLACK = 64, ZEROS_CHUNK = 32, ZEROS_SUMS = 128 };
+enum { KERNELS_SLACK = 64, ZEROS_CHUNK = 64, ZEROS_SUMS = 64 };
 
-/* Bytes of scratch for the zeros of so many rows (aligned as vectors are): ZEROS_SUMS floats for
- * each row, a byte for each number, and some more. */
+/* Bytes of scratch for the zeros of so many rows, aligned as vectors are: ZEROS_SUMS floats for
+ * each row, and a byte for each number of every other row. */
 size_t kernels_lists_bytes(size_t taps, size_t depth, size_t rows);
 
 /* Winograd's F(side x side, 3x3), side 2 or 4: a tile has at most that many outputs, and its

@@ -194,12 +194,12 @@ static void multiply(const struct product *p, size_t rows)
     bool skips = find_zeros(p, rows, &lists);
     for (; panel.first < p->columns; panel.first += panel.width) {
         uint32_t left = p->columns - panel.first, full = PANEL * LANES;
-        if (skips && left >= full) {
-            panel.width = skip_zeros_of_panels(&lists, &panel, left, rows);
-        } else {
-            panel.width = left < full ? left : full;
+        panel.width = left < full ? left : full;
+        uint32_t vectors = (panel.width + LANES - 1) / LANES;
+        if (skips && vectors == PANEL)
+            skip_zeros(&lists, &panel, rows);
+        else
             plain_panel(p, &panel, rows);
-        }
-        panel.weights += depth * ((panel.width + LANES - 1) / LANES) * LANES;
+        panel.weights += depth * vectors * LANES;
     }
 }

@@ -71,11 +71,6 @@ void conv_rows_program(struct run *run, const struct step *step, uint32_t index,
 /* Whether the rows of input 0 are the rows that the product needs. */
 bool conv_is_direct(struct run *run, const struct step *step);
 
-/* ---- rectified.c */
-
-/* Whether the rows that are multiplied may hold many zeros. */
-bool conv_reads_rectified(const struct graph *graph, const struct step *step);
-
 /* Scratch of a thread. */
 struct conv_scratch {
     float *matrix;        /* rows gathered, or copied from other sites */

@@ -35,8 +35,7 @@ static size_t round_up(size_t bytes)
     return (bytes + 63) / 64 * 64;
 }
 
-static size_t lay_out(const struct graph *graph, const struct step *step, uint8_t *base,
-                      struct conv_scratch *out)
+static size_t lay_out(const struct step *step, uint8_t *base, struct conv_scratch *out)
 {
     const struct conv *conv = &step->conv;
     size_t rows = conv_block_rows(conv), taps = window_taps(conv_outer_window(conv)), used = 0;
@@ -54,10 +53,8 @@ static size_t lay_out(const struct graph *graph, const struct step *step, uint8_
     used += round_up(rows * sizeof *out->origin);
     out->offset = (int32_t *)(void *)(base + used);
     used += round_up(taps * sizeof *out->offset);
-    bool zeros = graph->kernels->skips && !conv->depthwise && !conv_is_gathered(conv) &&
-                 conv_reads_rectified(graph, step);
-    out->lists = zeros ? base + used : NULL;
-    if (zeros)
+    out->lists = conv->skips_zeros ? base + used : NULL;
+    if (conv->skips_zeros)
         used += round_up(kernels_lists_bytes(window_taps(&conv->window), conv->block_in, rows));
     out->program = base + used;
     return used;
@@ -70,7 +67,7 @@ size_t conv_rows_scratch(const struct graph *graph, const struct step *step)
     const struct prologue *before = step->conv.before;
     size_t after = program_scratch(graph, step, &step->program);
     size_t first = before ? program_scratch(graph, step, &before->program) : 0;
-    return lay_out(graph, step, nowhere, &unused) + round_up(first > after ? first : after);
+    return lay_out(step, nowhere, &unused) + round_up(first > after ? first : after);
 }
 
 bool conv_is_direct(struct run *run, const struct step *step)
@@ -285,7 +282,7 @@ static struct block new_block(struct run *run, const struct step *step, uint32_t
     b.column = index % parts * cut->columns;
     b.columns = out - b.column < cut->columns ? out - b.column : cut->columns;
     b.target = run->states[step->output].rows + (size_t)b.first * out;
-    lay_out(run->graph, step, base, &b.scratch);
+    lay_out(step, base, &b.scratch);
     return b;
 }
 

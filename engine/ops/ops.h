@@ -200,7 +200,7 @@ enum lm_status fold_node(struct lowering *lowering, const struct onnx_node *node
 /* Packs the weights of all convs for the kernels; they cannot be changed any more. */
 enum lm_status graph_pack(struct graph *graph, struct lm_error *error);
 
-/* Says which values are rectified, after fusion. */
+/* Says which values are rectified, and which steps skip the zeros of those, after fusion. */
 void graph_rectify(struct graph *graph);
 
 /* Puts recall steps (graph/memo.h) behind early values, after fusion. */

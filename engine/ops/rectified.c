@@ -17,7 +17,8 @@ static bool ends_rectified(const struct program *program)
     return last->op == PW_CLAMP && last->parameter[0] >= 0;
 }
 
-bool conv_reads_rectified(const struct graph *graph, const struct step *step)
+/* Whether the rows that are multiplied may hold many zeros. */
+static bool reads_rectified(const struct graph *graph, const struct step *step)
 {
     const struct prologue *before = step->conv.before;
     if (!before)
@@ -43,8 +44,18 @@ static bool is_rectified(const struct graph *graph, const struct step *step)
            graph->values[step->inputs[0]].rectified;
 }
 
+static bool skips_zeros(const struct graph *graph, const struct step *step)
+{
+    return graph->kernels->skips && !step->conv.depthwise && !conv_is_gathered(&step->conv) &&
+           reads_rectified(graph, step);
+}
+
 void graph_rectify(struct graph *graph)
 {
-    for (size_t i = 0; i < graph->n_steps; i++)
-        graph->values[graph->steps[i].output].rectified = is_rectified(graph, &graph->steps[i]);
+    for (size_t i = 0; i < graph->n_steps; i++) {
+        struct step *step = &graph->steps[i];
+        if (step->kind == &step_conv)
+            step->conv.skips_zeros = skips_zeros(graph, step);
+        graph->values[step->output].rectified = is_rectified(graph, step);
+    }
 }
