@@ -1,6 +1,6 @@
-/* Winograd's tiles: the kernels against sums in double precision, for random channels and both
- * sizes of tiles; and convolutions whose rows must not depend on what runs beside them.  SEED=n
- * replays a run, ROUNDS=n makes the test longer. */
+/* Winograd's tiles: the kernels against sums in double precision, for random channels, both sizes
+ * of tiles and both precisions; and convolutions whose rows must not depend on what runs beside
+ * them. SEED=n replays a run, ROUNDS=n makes the test longer. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,7 +16,7 @@
 #include "layermask/session.h"
 #include "network_text.h"
 
-static const double unit = 1.0 / 16777216; /* rounding of a float */
+static const double unit = 1.0 / 16777216, rounded_unit = 1.0 / 512; /* rounding of a number */
 static uint64_t seed = 20260511;
 static int rounds = 40;
 static struct rng rng;
@@ -36,66 +36,152 @@ static float *numbers(size_t n)
     return out;
 }
 
+static float float_of(uint16_t half)
+{
+    uint32_t bits = (uint32_t)half << 16;
+    float x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
 /* ---- kernels */
+
+/* Rows as floats, and as the tile has them. */
+struct rows {
+    float *floats;
+    uint16_t *halves; /* NULL: as floats */
+};
+
+enum { MOST_ROUNDINGS = 3 };
 
 struct tile_case {
     uint32_t side, channels, columns, cells, outputs;
-    float *source, *weights, *bias, *residual, *target, *numbers, *sums;
-    const float *cell[WINOGRAD_CELLS];
+    size_t stride; /* of rows of outputs */
+    bool rounded;  /* the numbers, and the weights */
+    struct rows source, residual, target;
+    float *weights, *bias, *sums;
+    void *numbers;
+    uint32_t at[WINOGRAD_CELLS]; /* row of a cell */
     struct winograd_tile tile;
 };
+
+/* The floats become those that bfloat16 has. */
+static struct rows make_rows(size_t n, bool rounded)
+{
+    struct rows rows = {.floats = numbers(n)};
+    if (!rounded)
+        return rows;
+    rows.halves = calloc(n + 1, sizeof *rows.halves);
+    assert_non_null(rows.halves);
+    kernels_choose(true, false)->bf16_round(rows.halves, rows.floats, n + 1);
+    for (size_t i = 0; i <= n; i++)
+        rows.floats[i] = float_of(rows.halves[i]);
+    return rows;
+}
+
+static void *row_at(const struct rows *rows, size_t at)
+{
+    return rows->halves ? (void *)(rows->halves + at) : (void *)(rows->floats + at);
+}
 
 /* Some cells are one row of zeros, some outputs are not wanted, some have no residual. */
 static struct tile_case make_case(void)
 {
     struct tile_case c = {.side = 2 * between(1, 2), .channels = between(1, 70)};
+    uint32_t column = between(0, 3);
+    c.rounded = c.side == 2 && between(0, 1);
     c.columns = between(1, 70);
+    c.stride = column + c.columns;
     c.cells = (c.side + 2) * (c.side + 2);
     c.outputs = c.side * c.side;
-    c.source = numbers((size_t)(c.cells + 1) * c.channels);
-    memset(c.source, 0, c.channels * sizeof *c.source);
+    c.source = make_rows((size_t)(c.cells + 1) * c.channels, c.rounded && between(0, 1));
+    memset(c.source.floats, 0, c.channels * sizeof(float));
+    if (c.source.halves)
+        memset(c.source.halves, 0, c.channels * sizeof(uint16_t));
     for (uint32_t i = 0; i < c.cells; i++)
-        c.cell[i] = c.source + (between(0, 4) ? i + 1 : 0) * (size_t)c.channels;
+        c.at[i] = (between(0, 4) ? i + 1 : 0) * c.channels;
     c.weights = numbers((size_t)9 * c.channels * c.columns);
-    c.bias = numbers(c.columns + KERNELS_SLACK);
-    c.residual = numbers((size_t)c.outputs * c.columns);
-    c.target = numbers((size_t)c.outputs * c.columns);
-    c.tile = (struct winograd_tile){
-        .bias = c.bias, .low = between(0, 1) ? 0 : -INFINITY, .high = between(0, 1) ? 6 : INFINITY};
+    c.bias = numbers(c.stride + KERNELS_SLACK);
+    c.residual = make_rows(c.outputs * c.stride, c.rounded && between(0, 1));
+    c.target = make_rows(c.outputs * c.stride, c.rounded && between(0, 1));
+    c.tile = (struct winograd_tile){.target_rounded = c.target.halves != NULL,
+                                    .residual_rounded = c.residual.halves != NULL,
+                                    .column = column,
+                                    .bias = c.bias,
+                                    .low = between(0, 1) ? 0 : -INFINITY,
+                                    .high = between(0, 1) ? 6 : INFINITY};
     for (uint32_t i = 0; i < c.outputs; i++) {
-        c.tile.target[i] = between(0, 3) ? c.target + (size_t)i * c.columns : NULL;
-        c.tile.residual[i] = between(0, 1) ? c.residual + (size_t)i * c.columns : NULL;
+        c.tile.target[i] = between(0, 3) ? row_at(&c.target, i * c.stride) : NULL;
+        c.tile.residual[i] = between(0, 1) ? row_at(&c.residual, i * c.stride) : NULL;
     }
     return c;
 }
 
 static void free_case(struct tile_case *c)
 {
-    float *all[] = {c->source, c->weights, c->bias, c->residual, c->target, c->numbers, c->sums};
+    void *all[] = {c->source.floats, c->source.halves, c->residual.floats, c->residual.halves,
+                   c->target.floats, c->target.halves, c->weights,         c->bias,
+                   c->numbers,       c->sums};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         free(all[i]);
+}
+
+static void spread_cells(const struct kernels *k, struct tile_case *c, size_t stride)
+{
+    const void *source[WINOGRAD_CELLS];
+    for (uint32_t i = 0; i < c->cells; i++)
+        source[i] = row_at(&c->source, c->at[i]);
+    c->numbers = numbers(c->cells * stride);
+    struct winograd_cells cells = {.side = c->side,
+                                   .channels = c->channels,
+                                   .source = source,
+                                   .target = c->numbers,
+                                   .step = stride,
+                                   .source_rounded = c->source.halves != NULL,
+                                   .target_rounded = c->rounded};
+    k->winograd_input(&cells);
+}
+
+/* Matrix i of the weights. */
+static struct rows make_matrix(const struct tile_case *c, uint32_t i)
+{
+    size_t count = (size_t)c->channels * c->columns;
+    struct rows matrix = {.floats = numbers(count)};
+    kernels_winograd_weights(c->side, c->weights, count, i, count, matrix.floats);
+    if (c->rounded) {
+        matrix.halves = calloc(count, sizeof *matrix.halves);
+        assert_non_null(matrix.halves);
+        kernels_choose(true, false)->bf16_round(matrix.halves, matrix.floats, count);
+    }
+    return matrix;
+}
+
+static float number_at(const struct tile_case *c, const void *rows, size_t at)
+{
+    return c->rounded ? float_of(((const uint16_t *)rows)[at]) : ((const float *)rows)[at];
 }
 
 /* What the kernels make of it, the products in between by plain sums. */
 static void compute(const struct kernels *k, struct tile_case *c)
 {
     size_t stride = (c->channels + 15) / 16 * 16, width = (c->columns + 15) / 16 * 16;
-    size_t count = (size_t)c->channels * c->columns;
-    float *matrix = numbers(count);
-    c->numbers = numbers(c->cells * stride);
+    spread_cells(k, c, stride);
     c->sums = numbers(c->cells * width);
-    k->winograd_input(c->side, c->numbers, stride, c->cell, c->channels);
     for (uint32_t i = 0; i < c->cells; i++) {
-        kernels_winograd_weights(c->side, c->weights, count, i, count, matrix);
+        struct rows matrix = make_matrix(c, i);
         for (uint32_t o = 0; o < c->columns; o++) {
             float sum = 0;
             for (uint32_t n = 0; n < c->channels; n++)
-                sum += c->numbers[i * stride + n] * matrix[(size_t)n * c->columns + o];
+                sum += number_at(c, c->numbers, i * stride + n) *
+                       number_at(c, row_at(&matrix, 0), (size_t)n * c->columns + o);
             c->sums[i * width + o] = sum;
         }
+        free(matrix.floats);
+        free(matrix.halves);
     }
     k->winograd_output(c->side, &c->tile, c->sums, width, c->columns);
-    free(matrix);
+    for (size_t i = 0; c->target.halves && i <= c->outputs * c->stride; i++)
+        c->target.floats[i] = float_of(c->target.halves[i]);
 }
 
 /* The sum of an output; *size: of all products of the tile, which an error is measured by. */
@@ -105,9 +191,10 @@ static double expected(const struct tile_case *c, uint32_t output, uint32_t colu
     double sum = 0;
     for (uint32_t t = 0; t < 9; t++)
         for (uint32_t n = 0; n < c->channels; n++) {
-            const float *cell = c->cell[(y0 + t / 3) * (c->side + 2) + x0 + t % 3];
-            double term = (double)cell[n] *
-                          (double)c->weights[((size_t)t * c->channels + n) * c->columns + column];
+            uint32_t cell = (y0 + t / 3) * (c->side + 2) + x0 + t % 3;
+            float x = c->source.floats[c->at[cell] + n];
+            double term =
+                (double)x * (double)c->weights[((size_t)t * c->channels + n) * c->columns + column];
             sum += term;
             *size += fabs(term);
         }
@@ -117,16 +204,18 @@ static double expected(const struct tile_case *c, uint32_t output, uint32_t colu
 static void check_output(const struct kernels *k, const struct tile_case *c, uint32_t output,
                          double *worst)
 {
+    double rounding = c->rounded ? rounded_unit : unit, most = c->rounded ? MOST_ROUNDINGS : 40;
     for (uint32_t o = 0; o < c->columns; o++) {
-        double size = 10, sum = expected(c, output, o, &size) + (double)c->bias[o];
-        const float *residual = c->tile.residual[output];
-        sum += residual ? (double)residual[o] : 0;
+        size_t at = output * c->stride + c->tile.column + o;
+        double size = 10, sum = expected(c, output, o, &size) + (double)c->bias[c->tile.column + o];
+        double got = (double)c->target.floats[at];
+        sum += c->tile.residual[output] ? (double)c->residual.floats[at] : 0;
         sum = fmin(fmax(sum, (double)c->tile.low), (double)c->tile.high);
-        double error = fabs((double)c->tile.target[output][o] - sum) / (unit * size);
-        *worst = error > *worst ? error : *worst;
-        if (!(error <= 40))
-            fail_msg("F(%u) of %u channels (%s): output %u, column %u: %.9g, not %.9g; SEED=%llu",
-                     c->side, c->channels, k->name, output, o, (double)c->tile.target[output][o],
+        double error = fabs(got - sum) / (rounding * size);
+        worst[c->rounded] = fmax(worst[c->rounded], error);
+        if (!(error <= most))
+            fail_msg("F(%u) of %u channels (%s%s): output %u, column %u: %.9g, not %.9g; SEED=%llu",
+                     c->side, c->channels, k->name, c->rounded ? ", bfloat16" : "", output, o, got,
                      sum, (unsigned long long)seed);
     }
 }
@@ -134,18 +223,19 @@ static void check_output(const struct kernels *k, const struct tile_case *c, uin
 static void check_case(const struct kernels *k, double *worst)
 {
     struct tile_case c = make_case();
-    size_t n = (size_t)c.outputs * c.columns;
-    float *before = malloc(n * sizeof *before);
+    size_t n = c.outputs * c.stride;
+    float *before = malloc((n + 1) * sizeof *before);
     assert_non_null(before);
-    memcpy(before, c.target, n * sizeof *before);
+    memcpy(before, c.target.floats, (n + 1) * sizeof *before);
     compute(k, &c);
-    for (uint32_t i = 0; i < c.outputs; i++)
+    for (uint32_t i = 0; i < c.outputs; i++) {
+        size_t same = c.tile.target[i] ? c.tile.column : c.stride;
+        assert_memory_equal(c.target.floats + i * c.stride, before + i * c.stride,
+                            same * sizeof *before);
         if (c.tile.target[i])
             check_output(k, &c, i, worst);
-        else
-            assert_memory_equal(c.target + (size_t)i * c.columns, before + (size_t)i * c.columns,
-                                c.columns * sizeof *before);
-    assert_true(c.target[n] == 12345);
+    }
+    assert_true(c.target.floats[n] == before[n]);
     free(before);
     free_case(&c);
 }
@@ -153,16 +243,18 @@ static void check_case(const struct kernels *k, double *worst)
 static void test_kernels(void **state)
 {
     (void)state;
-    double worst = 0;
+    double worst[2] = {0};
     for (int i = 0; i < rounds; i++)
-        for (int portable = 0; portable < 2; portable++)
-            check_case(kernels_choose(portable, false), &worst);
-    printf("worst error: %.1f roundings of the tile's products\n", worst);
+        for (int table = 0; table < 3; table++)
+            check_case(kernels_choose(table == 0, table == 2), worst);
+    printf("worst errors: %.1f roundings of the tile's products, %.2f in bfloat16\n", worst[0],
+           worst[1]);
 }
 
 /* ---- convolutions */
 
 enum { BATCH = 5, CLASSES = 4, MOST_SIDE = 33 };
+#define MOST_AWAY 0.02
 
 /* Blocks backwards, by two threads in turn. */
 static void run_backwards(void *context, uint32_t count,
@@ -175,11 +267,16 @@ static void run_backwards(void *context, uint32_t count,
 }
 
 /* 3x3 layers with pads of all kinds, residuals and a program; the last has many channels, so that
- * its tiles are small where the others' are large. */
-static struct lm_model *random_model(uint32_t side, bool portable)
+ * its tiles are small where the others' are large.  wide: in
+ * bfloat16 there are tiles, too. */
+static struct lm_model *random_model(uint32_t side, bool wide, struct lm_model_options options)
 {
     char text[1024];
     uint32_t a = between(16, 40), b = between(16, 150), top = between(0, 2), left = between(0, 2);
+    if (wide) {
+        a = (a + 31) / 32 * 32;
+        b = (b + 31) / 32 * 32;
+    }
     snprintf(text, sizeof text,
              "input x 1,3,%u,%u;output y 1,4;float w0 %u,3,1,1;float w1 %u,%u,3,3;"
              "float w2 %u,%u,3,3;float w3 %u,%u,3,3;float w4 150,%u,3,3;float g 150,4;"
@@ -189,7 +286,6 @@ static struct lm_model *random_model(uint32_t side, bool portable)
              "Conv c4 h8,w4 h9 pads=1,1,1,1;GlobalAveragePool p h9 h10;Flatten f h10 h11;"
              "Gemm e h11,g y",
              side, side, a, a, a, a, a, b, a, b, top, left);
-    struct lm_model_options options = {.portable = portable};
     struct lm_error error = {0};
     struct lm_model *model;
     if (lm_model_load(network_file(text), &options, &model, &error) != LM_OK)
@@ -211,10 +307,10 @@ static void draw_masks(uint32_t side, struct lm_mask *masks)
 }
 
 /* A sample alone, in a batch, in blocks backwards: the same bits. */
-static void check_batches(bool portable)
+static void check_batches(struct lm_model_options options)
 {
     uint32_t side = between(5, MOST_SIDE);
-    struct lm_model *model = random_model(side, portable);
+    struct lm_model *model = random_model(side, options.precision != LM_PRECISION_FLOAT32, options);
     struct lm_session *session;
     struct lm_mask masks[BATCH];
     const struct lm_mask *visible[BATCH];
@@ -243,14 +339,67 @@ static void test_batches(void **state)
 {
     (void)state;
     for (int i = 0; i < rounds / 2; i++)
-        check_batches(i & 1);
+        check_batches((struct lm_model_options){.portable = i & 1});
+    for (int i = 0; i < rounds / 4; i++)
+        check_batches((struct lm_model_options){.precision = LM_PRECISION_BFLOAT16});
+}
+
+/* Logits of the same network, pictures and masks in both precisions: the root of the squares of
+ * their difference, measured by that of the logits. */
+static double away_from_floats(uint32_t side)
+{
+    float logits[2][BATCH * CLASSES], *planes = numbers((size_t)3 * side * side);
+    struct lm_mask masks[BATCH];
+    const struct lm_mask *visible[BATCH];
+    const float *inputs[BATCH];
+    struct rng shape = rng;
+    draw_masks(side, masks);
+    for (uint32_t s = 0; s < BATCH; s++) {
+        inputs[s] = planes;
+        visible[s] = s ? &masks[s] : NULL;
+    }
+    for (int p = 0; p < 2; p++) {
+        struct lm_model_options options = {.precision = (enum lm_precision)p};
+        struct lm_session *session;
+        rng = shape;
+        struct lm_model *model = random_model(side, true, options);
+        assert_int_equal(lm_session_create(model, BATCH, 1, &session, NULL), LM_OK);
+        assert_int_equal(lm_session_run(session, BATCH, inputs, visible, logits[p], NULL, NULL),
+                         LM_OK);
+        lm_session_free(session);
+        lm_model_free(model);
+    }
+    double all = 0, apart = 0;
+    for (size_t i = 0; i < sizeof logits[0] / sizeof(float); i++) {
+        all += (double)logits[0][i] * (double)logits[0][i];
+        apart += pow((double)logits[1][i] - (double)logits[0][i], 2);
+    }
+    for (uint32_t s = 0; s < BATCH; s++)
+        lm_mask_free(&masks[s]);
+    free(planes);
+    return sqrt(apart / all);
+}
+
+static void test_rounded(void **state)
+{
+    (void)state;
+    double worst = 0;
+    for (int i = 0; i < rounds / 4; i++) {
+        uint32_t side = between(11, MOST_SIDE);
+        double away = away_from_floats(side);
+        worst = fmax(worst, away);
+        if (!(away < MOST_AWAY))
+            fail_msg("%u x %u in bfloat16: %.4f away from float32; SEED=%llu", side, side, away,
+                     (unsigned long long)seed);
+    }
+    printf("bfloat16: at most %.4f away from float32\n", worst);
 }
 
 /* All 3x3 layers are computed so, and it saves what it should. */
-static void test_profile(void **state)
+static void check_profile(enum lm_precision precision, uint32_t expected_tiled)
 {
-    (void)state;
-    struct lm_model *model = random_model(24, false);
+    struct lm_model_options options = {.precision = precision};
+    struct lm_model *model = random_model(24, precision != LM_PRECISION_FLOAT32, options);
     struct lm_session *session;
     struct lm_model_info info;
     struct lm_profile profile;
@@ -269,11 +418,18 @@ static void test_profile(void **state)
             tiled++;
             assert_true(steps[i].macs_done < steps[i].macs_needed / 2 + steps[i].macs_needed / 4);
         }
-    assert_int_equal(tiled, 4);
+    assert_int_equal(tiled, expected_tiled);
     free(steps);
     free(planes);
     lm_session_free(session);
     lm_model_free(model);
+}
+
+static void test_profile(void **state)
+{
+    (void)state;
+    check_profile(LM_PRECISION_FLOAT32, 4);
+    check_profile(LM_PRECISION_BFLOAT16, kernels_choose(false, true)->bf16_in_place ? 4 : 0);
 }
 
 static int start(void **state)
@@ -290,6 +446,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_kernels),
         cmocka_unit_test(test_batches),
+        cmocka_unit_test(test_rounded),
         cmocka_unit_test(test_profile),
     };
     return cmocka_run_group_tests_name("winograd", tests, start, scratch_remove);
