@@ -7,6 +7,9 @@
  * matrices are those of interpolation at 0, +-5/8, +-3/2 and infinity: all their numbers are exact
  * in a float, and the error is twice a plain sum's, where the usual 0, +-1, +-2 make it five times
  * that.  The smaller tile's are 0, +-1 and infinity.
+ *
+ * In bfloat16, the numbers are rounded once more before they are multiplied: which the smaller tile
+ * bears, whose numbers are sums and differences of four cells, but not the larger one.
  */
 #include "kernels/winograd_points.h"
 
