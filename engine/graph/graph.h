@@ -114,16 +114,17 @@ struct conv {
     uint32_t groups, in_channels, out_channels;
     uint32_t blocks, block_in, block_out;
     size_t block_floats; /* of one packed matrix; 0: not packed */
-    float *winograd;     /* packed weights of conv_winograd.c, at multiples of winograd_floats */
-    size_t winograd_floats;
+    void *winograd;      /* packed weights of conv_winograd.c, at multiples of winograd_numbers */
+    size_t winograd_numbers;
     uint32_t winograd_side; /* of its tiles; 0: it has none */
     uint32_t recall;        /* how many recall steps come before it */
     bool skips_zeros;       /* of its rows, which a Relu may have left */
     bool remembered; /* others come later: of a sample that uses one, a row is its window's alone */
     float *weights, *bias; /* bias: out_channels, and KERNELS_SLACK more */
     float *border;         /* row of a Pad's constant; NULL if the window has no border */
-    uint16_t *halves;      /* weights in bfloat16, instead of weights; NULL: it multiplies floats */
-    uint32_t residual;     /* input index (>= 1), or GRAPH_NO_VALUE */
+    bool rounds;           /* it multiplies bfloat16: the weights are in halves and winograd */
+    uint16_t *halves;
+    uint32_t residual; /* input index (>= 1), or GRAPH_NO_VALUE */
     float low, high;
     struct prologue *before; /* NULL: none */
 };

@@ -3,6 +3,12 @@
 #define VECTOR_MAX(x, y) ((vector)_mm512_max_ps((__m512)(x), (__m512)(y)))
 #define VECTOR_MIN(x, y) ((vector)_mm512_min_ps((__m512)(x), (__m512)(y)))
 
+static inline __m512 widen(__m256i half)
+{
+    return (__m512)_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16);
+}
+#define VECTOR_WIDEN(x) ((vector)widen((__m256i)(x)))
+
 /* Newton's step takes the 14 bits of the estimate to all of them; of numbers above 2^126, whose
  * reciprocals are not normal, it may make 0. */
 static inline __m512 reciprocal_16(__m512 x)

@@ -5,5 +5,6 @@
 #define KERNELS_TABLE kernels_avx512_bf16
 #define KERNELS_NAME "avx512 bf16"
 #include "kernels/avx512.h"
+#define VECTOR_ROUND(x) ((halves)_mm512_cvtneps_pbh((__m512)(x)))
 #include "kernels/body.h"
 #endif

@@ -23,9 +23,6 @@ static void bf16_pack(void *target, const struct bf16_rows *s, size_t rows)
     }
 }
 
-typedef uint32_t words
-    __attribute__((vector_size(LANES * sizeof(uint32_t)), aligned(2), may_alias));
-
 /* A vector of columns, `width` floats from row to row, from pairs of rows of a square. */
 static void widen_columns(const struct bf16_product *p, uint32_t column, uint32_t width,
                           float *target)

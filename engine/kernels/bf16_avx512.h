@@ -61,11 +61,6 @@ static void bf16_pack(void *target, const struct bf16_rows *s, size_t rows)
     }
 }
 
-static inline __m512 widen(__m256i half)
-{
-    return (__m512)_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16);
-}
-
 __attribute__((always_inline)) static inline void read_halves(const void *source, bool rounded,
                                                               size_t at, __mmask32 columns,
                                                               __m512 *low, __m512 *high)

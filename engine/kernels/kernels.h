@@ -118,12 +118,26 @@ size_t kernels_lists_bytes(size_t taps, size_t depth, size_t rows);
  * windows see so many cells, which become as many numbers. */
 enum { WINOGRAD_OUTPUTS = 16, WINOGRAD_CELLS = 36 };
 
-/* Where the outputs of a tile go.  target[i][c] = min(max(sum + bias[c] + residual[i][c], low),
- * high); target[i] NULL: nobody needs it; residual[i] NULL: none. */
+/* The cells of a tile, row-major, a row of `channels` each, and where its numbers go: number i is a
+ * row at target + i * step (rounded up to whole vectors).  Rows are floats, or bfloat16 if they are
+ * said to be rounded: the target's or both, of side 2 alone.  step counts numbers. */
+struct winograd_cells {
+    uint32_t side, channels;
+    const void *const *source;
+    void *target;
+    size_t step;
+    bool source_rounded, target_rounded;
+};
+
+/* Where the outputs of a tile go: c = column + n, from sum n.  target[i][c] = min(max(sum + bias[c]
+ * + residual[i][c], low), high); target[i] NULL: nobody needs it; residual[i] NULL: none.  Rows are
+ * floats, or bfloat16 if they are said to be rounded: of side 2 alone. */
 struct winograd_tile {
-    float *target[WINOGRAD_OUTPUTS];
-    const float *residual[WINOGRAD_OUTPUTS];
-    const float *bias; /* channels floats, and KERNELS_SLACK more that may be anything */
+    void *target[WINOGRAD_OUTPUTS];
+    const void *residual[WINOGRAD_OUTPUTS];
+    bool target_rounded, residual_rounded;
+    uint32_t column;
+    const float *bias; /* all columns, and KERNELS_SLACK more that may be anything */
     float low, high;
 };
 
@@ -193,10 +207,8 @@ struct kernels {
     void (*neighbour_mean)(float *target, const float *source, const int32_t *index,
                            const uint8_t *count, size_t rows, uint32_t channels, float epsilon);
 
-    /* The numbers i of a tile, each a row of `channels` floats at target + i * step (rounded up to
-     * whole vectors), from its cells (row-major, pointers to rows). */
-    void (*winograd_input)(uint32_t side, float *target, size_t step, const float *const *source,
-                           uint32_t channels);
+    /* The numbers of a tile. */
+    void (*winograd_input)(const struct winograd_cells *cells);
 
     /* The tile's outputs from the sums of its products, at source + i * step (whole vectors). */
     void (*winograd_output)(uint32_t side, const struct winograd_tile *tile, const float *source,

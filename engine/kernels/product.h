@@ -21,6 +21,8 @@ enum { LANES = 4, PANEL = 2, TILE_ROWS = 6 };
 enum { WIDE_TILE_ROWS = 6, PREFETCH_FLOATS = 512 };
 
 typedef float vector __attribute__((vector_size(LANES * sizeof(float)), aligned(4), may_alias));
+typedef uint32_t words
+    __attribute__((vector_size(LANES * sizeof(uint32_t)), aligned(2), may_alias));
 
 #if defined(__clang__)
 #define UNROLL _Pragma("clang loop unroll(full)")

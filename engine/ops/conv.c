@@ -38,7 +38,7 @@ static uint32_t shares(uint32_t count, uint32_t of, uint32_t multiple)
 static uint32_t cut_rows(struct run *run, const struct step *step, uint32_t first, uint32_t end)
 {
     const struct conv *conv = &step->conv;
-    uint32_t most = conv->halves ? conv_bf16_rows(run->graph, step) : conv_block_rows(conv);
+    uint32_t most = conv->rounds ? conv_bf16_rows(run->graph, step) : conv_block_rows(conv);
     uint32_t threads = run->pool ? run->pool->threads : 1, n = end - first;
     uint32_t blocks = (n + most - 1) / most, columns = conv->out_channels, parts = 1;
     if (conv_has_columns(step) && n < LEAST_ROWS * threads) {
@@ -47,18 +47,24 @@ static uint32_t cut_rows(struct run *run, const struct step *step, uint32_t firs
     }
     if (parts == 1)
         blocks = (blocks + threads - 1) / threads * threads;
-    uint32_t rows = n ? shares(n, blocks, conv->halves ? HALVES_MULTIPLE : ROWS_MULTIPLE) : 1;
+    uint32_t rows = n ? shares(n, blocks, conv->rounds ? HALVES_MULTIPLE : ROWS_MULTIPLE) : 1;
     run->cut = (struct row_cut){first, end, rows < most ? rows : most, columns};
     return (n + run->cut.rows - 1) / run->cut.rows * parts;
+}
+
+static void run_rows(struct run *run, const struct step *step, uint32_t row, uint32_t end)
+{
+    struct run_task task = {run, step, step->conv.rounds ? conv_bf16_block : conv_rows_block};
+    run_blocks(&task, cut_rows(run, step, row, end));
 }
 
 /* Samples first..end-1; returns how many products that took. */
 static uint64_t run_samples(struct run *run, const struct step *step, uint32_t first, uint32_t end)
 {
     const uint32_t *row = run->states[step->output].first;
-    struct run_task program = {run, step, conv_rows_program}, rows = {run, step, conv_rows_block};
+    struct run_task program = {run, step, conv_rows_program};
     if (!conv_is_tiled(run, step, first)) {
-        run_blocks(&rows, cut_rows(run, step, row[first], row[end]));
+        run_rows(run, step, row[first], row[end]);
         return (row[end] - row[first]) * products_of(&step->conv);
     }
     uint64_t products = conv_winograd_run(run, step, first, end);
@@ -87,18 +93,17 @@ static void conv_execute(struct run *run, const struct step *step)
     uint64_t before = first ? window_taps(&first->window) * (uint64_t)first->out_channels : 0;
     uint32_t row = run_first_row(run, step->output, run->from);
     uint32_t end = run_first_row(run, step->output, run->to);
-    struct run_task task = {run, step, conv->halves ? conv_bf16_block : conv_rows_block};
     prepare(run, step);
     if (conv->winograd) {
         run->stats.macs_done += run_tiled(run, step);
     } else {
-        run_blocks(&task, cut_rows(run, step, row, end));
+        run_rows(run, step, row, end);
         run->stats.macs_done += (end - row) * (before + products_of(conv));
     }
     run->kernel = conv->winograd && conv_is_tiled(run, step, run->from) ? conv_winograd_name(conv)
                   : conv->depthwise                                     ? "depthwise"
-                  : conv->halves && first  ? "depthwise and bfloat16 product"
-                  : conv->halves           ? "bfloat16 product"
+                  : conv->rounds && first  ? "depthwise and bfloat16 product"
+                  : conv->rounds           ? "bfloat16 product"
                   : conv_is_gathered(conv) ? "gathered product"
                   : first                  ? "depthwise and product"
                                            : "product";
@@ -110,11 +115,12 @@ static void conv_execute(struct run *run, const struct step *step)
 
 static size_t conv_scratch(const struct graph *graph, const struct step *step)
 {
-    if (step->conv.halves)
-        return conv_bf16_scratch(graph, step);
-    size_t rows = conv_rows_scratch(graph, step);
-    size_t tiles = step->conv.winograd ? conv_winograd_scratch(step) : 0;
-    return rows > tiles ? rows : tiles;
+    const struct conv *conv = &step->conv;
+    size_t halves = conv->rounds ? conv_bf16_scratch(graph, step) : 0;
+    size_t rows = conv->winograd || !conv->rounds ? conv_rows_scratch(graph, step) : 0;
+    size_t tiles = conv->winograd ? conv_winograd_scratch(step) : 0;
+    size_t most = halves > rows ? halves : rows;
+    return most > tiles ? most : tiles;
 }
 
 static size_t conv_shared(const struct graph *graph, const struct step *step)

@@ -27,11 +27,23 @@ static inline bool window_is_single(const struct window *w)
            !w->pad_left;
 }
 
-/* ---- conv_winograd.c: 3x3 convolutions over tiles of outputs */
+/* ---- conv_winograd_plan.c: which convolutions are computed in tiles */
 
-/* Decides whether the weights are to be packed for it, and sets conv->winograd_side and _floats.
- * Returns the floats that they then take, or 0. */
+/* Decides whether the weights are to be packed for it, and sets conv->winograd_side and _numbers.
+ * Returns the numbers that they then take, or 0. */
 size_t conv_winograd_plan(const struct graph *graph, struct conv *conv);
+
+/* Packs the weights into conv->winograd.  matrix: room for in_channels x out_channels. */
+void conv_winograd_pack(const struct graph *graph, const struct conv *conv, const float *weights,
+                        float *matrix);
+
+/* Of a tile. */
+static inline uint32_t conv_winograd_cells(const struct conv *conv)
+{
+    return (conv->winograd_side + 2) * (conv->winograd_side + 2);
+}
+
+/* ---- conv_winograd.c: 3x3 convolutions over tiles of outputs */
 
 /* Whether a sample's rows are computed in tiles.  Before a recall step that the sample uses they
  * are not: which of its rows are demanded depends on what is remembered, and a row that will be
@@ -43,11 +55,6 @@ static inline bool conv_is_tiled(const struct run *run, const struct step *step,
 }
 
 const char *conv_winograd_name(const struct conv *conv);
-
-/* Packs the weights into conv->winograd.  matrix: room for in_channels x out_channels. */
-void conv_winograd_pack(const struct graph *graph, const struct conv *conv, const float *weights,
-                        float *matrix);
-
 size_t conv_winograd_scratch(const struct step *step);
 size_t conv_winograd_shared(const struct graph *graph, const struct step *step);
 

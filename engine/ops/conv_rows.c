@@ -267,7 +267,7 @@ static void multiply_block(const struct block *b)
 bool conv_has_columns(const struct step *step)
 {
     const struct conv *conv = &step->conv;
-    return conv->blocks == 1 && !conv->halves && !conv->before && !conv->depthwise &&
+    return conv->blocks == 1 && !conv->rounds && !conv->before && !conv->depthwise &&
            !step->program.length && !conv_is_gathered(conv);
 }
 

@@ -17,12 +17,8 @@
 
 #include "ops/conv_parts.h"
 
-/* The large tiles multiply less but have more weights, which are read for each block: not if the
- * weights are many and the sites few.  Scratch grows with the weights for the same reason. */
+/* Weights are read for each block: scratch grows with them. */
 enum {
-    LEAST_CHANNELS = 16,
-    MANY_SITES = 400,
-    FEW_FLOATS = 640 << 10,
     LEAST_SCRATCH_FLOATS = 512 << 10,
     MOST_SCRATCH_FLOATS = 2 << 20,
     SCRATCH_SHARE = 2, /* of the weights */
@@ -44,8 +40,8 @@ struct tiles {
 };
 
 struct winograd_scratch {
-    float *numbers, *sums;            /* [cell][tile][channel] */
-    const float **source;             /* rows of `numbers` of one cell */
+    float *numbers, *sums;            /* [cell][tile][channel]; numbers may be bfloat16 */
+    const void **source;              /* rows of `numbers` of one cell */
     int32_t (*row)[WINOGRAD_OUTPUTS]; /* of the output, -1: not demanded */
 };
 
@@ -62,11 +58,6 @@ static uint32_t round_up(uint32_t n, uint32_t to)
     return (n + to - 1) / to * to;
 }
 
-static uint32_t cells_of(const struct conv *conv)
-{
-    return (conv->winograd_side + 2) * (conv->winograd_side + 2);
-}
-
 static uint32_t outputs_of(const struct conv *conv)
 {
     return conv->winograd_side * conv->winograd_side;
@@ -77,47 +68,12 @@ const char *conv_winograd_name(const struct conv *conv)
     return conv->winograd_side == 2 ? "winograd 2x2" : "winograd 4x4";
 }
 
-/* ---- weights */
-
-static bool fits_tiles(const struct graph *graph, const struct conv *conv)
-{
-    const struct window *w = &conv->window;
-    return graph->precision == LM_PRECISION_FLOAT32 && !conv->pointwise && !conv->depthwise &&
-           conv->blocks == 1 && w->kernel_height == 3 && w->kernel_width == 3 && w->stride_y == 1 &&
-           w->stride_x == 1 && w->dilation_y == 1 && w->dilation_x == 1 &&
-           conv->in_channels >= LEAST_CHANNELS && conv->out_channels >= LEAST_CHANNELS;
-}
-
-size_t conv_winograd_plan(const struct graph *graph, struct conv *conv)
-{
-    size_t count = (size_t)conv->in_channels * conv->out_channels;
-    uint64_t sites = (uint64_t)conv->window.out_height * conv->window.out_width;
-    bool large = sites >= MANY_SITES || count <= FEW_FLOATS / WINOGRAD_CELLS;
-    if (!fits_tiles(graph, conv))
-        return 0;
-    conv->winograd_side = large ? 4 : 2;
-    conv->winograd_floats =
-        kernels_packed_floats(graph->kernels, conv->in_channels, conv->out_channels);
-    return conv->winograd_floats * cells_of(conv);
-}
-
-void conv_winograd_pack(const struct graph *graph, const struct conv *conv, const float *weights,
-                        float *matrix)
-{
-    size_t count = (size_t)conv->in_channels * conv->out_channels;
-    for (uint32_t i = 0; i < cells_of(conv); i++) {
-        kernels_winograd_weights(conv->winograd_side, weights, count, i, count, matrix);
-        kernels_pack(graph->kernels, matrix, conv->in_channels, conv->out_channels,
-                     conv->winograd + i * conv->winograd_floats);
-    }
-}
-
 /* ---- scratch */
 
 /* Floats between the rows of two tiles. */
 static uint32_t numbers_stride(const struct conv *conv)
 {
-    return round_up(conv->in_channels, ALIGN_FLOATS);
+    return round_up(conv->rounds ? (conv->in_channels + 1) / 2 : conv->in_channels, ALIGN_FLOATS);
 }
 
 /* Columns that are multiplied together: a panel is packed in no more. */
@@ -130,11 +86,13 @@ static uint32_t sums_stride(const struct conv *conv)
 /* The most tiles of a block. */
 static uint32_t block_tiles(const struct conv *conv)
 {
-    size_t weights = conv->winograd_floats * cells_of(conv), room = weights / SCRATCH_SHARE;
+    size_t weights = conv->winograd_numbers * conv_winograd_cells(conv),
+           room = weights / SCRATCH_SHARE;
     room = room < LEAST_SCRATCH_FLOATS ? LEAST_SCRATCH_FLOATS : room;
     room = room > MOST_SCRATCH_FLOATS ? MOST_SCRATCH_FLOATS : room;
-    size_t n = room / (cells_of(conv) * ((size_t)numbers_stride(conv) + sums_stride(conv)));
-    n = n > MOST_NUMBERS / cells_of(conv) ? MOST_NUMBERS / cells_of(conv) : n;
+    size_t n =
+        room / (conv_winograd_cells(conv) * ((size_t)numbers_stride(conv) + sums_stride(conv)));
+    n = n > MOST_NUMBERS / conv_winograd_cells(conv) ? MOST_NUMBERS / conv_winograd_cells(conv) : n;
     return n < TILE_MULTIPLE ? TILE_MULTIPLE : (uint32_t)n / TILE_MULTIPLE * TILE_MULTIPLE;
 }
 
@@ -149,10 +107,10 @@ static size_t lay_out(const struct step *step, uint8_t *base, struct winograd_sc
     const struct conv *conv = &step->conv;
     size_t n = block_tiles(conv), used = 0;
     out->numbers = (float *)(void *)(base + used);
-    used += cells_of(conv) * cell_step(conv, numbers_stride(conv)) * sizeof(float);
+    used += conv_winograd_cells(conv) * cell_step(conv, numbers_stride(conv)) * sizeof(float);
     out->sums = (float *)(void *)(base + used);
-    used += cells_of(conv) * cell_step(conv, sums_stride(conv)) * sizeof(float);
-    out->source = (const float **)(void *)(base + used);
+    used += conv_winograd_cells(conv) * cell_step(conv, sums_stride(conv)) * sizeof(float);
+    out->source = (const void **)(void *)(base + used);
     used += n * sizeof *out->source;
     out->row = (int32_t(*)[WINOGRAD_OUTPUTS])(void *)(base + used);
     return used + n * sizeof *out->row;
@@ -221,7 +179,7 @@ static uint64_t cells_read(const int32_t row[WINOGRAD_OUTPUTS], uint32_t side)
 /* Rows of the cells that are read; zeros for the others, which may be outside of the map. */
 static void tile_cells(const struct run *run, const struct conv *conv, const struct windows *w,
                        const struct tile *tile, const int32_t row[WINOGRAD_OUTPUTS],
-                       const float *source[WINOGRAD_CELLS])
+                       const void *source[WINOGRAD_CELLS])
 {
     const struct window *window = &conv->window;
     const struct pad_map *map = &run->plan->maps[window->map];
@@ -250,36 +208,70 @@ static void spread_tiles(const struct tile_block *b)
     int32_t offset[9];
     struct windows w;
     run_windows(b->run, b->step, &conv->window, 0, 0, conv->window.kernel_width, NULL, offset, &w);
+    const void *source[WINOGRAD_CELLS];
+    struct winograd_cells cells = {.side = conv->winograd_side,
+                                   .channels = conv->in_channels,
+                                   .source = source,
+                                   .step = cell_step(conv, stride) * (conv->rounds ? 2 : 1),
+                                   .source_rounded =
+                                       b->run->graph->values[b->step->inputs[0]].rounded,
+                                   .target_rounded = conv->rounds};
     w.border = conv->border;
     for (uint32_t t = 0; t < b->n; t++) {
-        const float *source[WINOGRAD_CELLS];
         tile_rows(b->run, b->step, &b->tile[t], b->scratch.row[t]);
         tile_cells(b->run, conv, &w, &b->tile[t], b->scratch.row[t], source);
-        b->run->kernels->winograd_input(conv->winograd_side,
-                                        b->scratch.numbers + (size_t)t * stride,
-                                        cell_step(conv, stride), source, conv->in_channels);
+        cells.target = b->scratch.numbers + (size_t)t * stride;
+        b->run->kernels->winograd_input(&cells);
     }
+}
+
+/* Some columns of the sums of one cell, with the weights from number `at` on. */
+static void multiply_floats(const struct tile_block *b, size_t at, uint32_t columns, float *sums)
+{
+    const struct conv *conv = &b->step->conv;
+    struct product p = {.taps = 1,
+                        .depth = conv->in_channels,
+                        .columns = round_up(columns, b->run->kernels->lanes),
+                        .source = (const float *const *)b->scratch.source,
+                        .weights = (const float *)conv->winograd + at,
+                        .bias = b->run->zeros,
+                        .low = -INFINITY,
+                        .high = INFINITY,
+                        .target = sums,
+                        .target_stride = sums_stride(conv)};
+    b->run->kernels->multiply(&p, b->n);
+}
+
+static void multiply_rounded(const struct tile_block *b, size_t at, uint32_t columns, float *sums)
+{
+    const struct conv *conv = &b->step->conv;
+    struct bf16_product p = {.taps = 1,
+                             .depth = conv->in_channels,
+                             .columns = round_up(columns, b->run->kernels->lanes),
+                             .source = b->scratch.source,
+                             .weights = (const uint16_t *)conv->winograd + at,
+                             .bias = b->run->zeros,
+                             .low = -INFINITY,
+                             .high = INFINITY,
+                             .target = sums,
+                             .target_stride = sums_stride(conv)};
+    b->run->kernels->bf16_multiply(&p, b->n);
 }
 
 static void multiply_tiles(const struct tile_block *b, uint32_t first, uint32_t columns)
 {
     const struct conv *conv = &b->step->conv;
     uint32_t stride = numbers_stride(conv), width = sums_stride(conv);
-    struct product p = {.taps = 1,
-                        .depth = conv->in_channels,
-                        .columns = round_up(columns, b->run->kernels->lanes),
-                        .source = b->scratch.source,
-                        .bias = b->run->zeros,
-                        .low = -INFINITY,
-                        .high = INFINITY,
-                        .target_stride = width};
-    for (uint32_t i = 0; i < cells_of(conv); i++) {
+    for (uint32_t i = 0; i < conv_winograd_cells(conv); i++) {
         const float *numbers = b->scratch.numbers + i * cell_step(conv, stride);
+        float *sums = b->scratch.sums + i * cell_step(conv, width);
+        size_t at = i * conv->winograd_numbers + (size_t)first * conv->in_channels;
         for (uint32_t t = 0; t < b->n; t++)
             b->scratch.source[t] = numbers + (size_t)t * stride;
-        p.weights = conv->winograd + i * conv->winograd_floats + (size_t)first * conv->in_channels;
-        p.target = b->scratch.sums + i * cell_step(conv, width);
-        b->run->kernels->multiply(&p, b->n);
+        if (conv->rounds)
+            multiply_rounded(b, at, columns, sums);
+        else
+            multiply_floats(b, at, columns, sums);
     }
 }
 
@@ -295,24 +287,31 @@ static const float *residual_row(const struct tile_block *b, const struct tile *
         size_t y = site_y(tile->site) + i / side, x = site_x(tile->site) + i % side;
         row = state->site_map[tile->sample * (size_t)value_sites(value) + y * value->width + x];
     }
-    return row < 0 ? b->run->zeros : state->rows + (size_t)row * value->channels;
+    return row < 0 ? b->run->zeros : state->rows + (size_t)row * value_stride(value);
 }
 
 static void collect_tiles(const struct tile_block *b, uint32_t first, uint32_t columns)
 {
     const struct conv *conv = &b->step->conv;
+    const struct value *values = b->run->graph->values, *value = &values[b->step->output];
     float *rows = b->run->states[b->step->output].rows;
     uint32_t width = sums_stride(conv);
+    bool adds = conv->residual != GRAPH_NO_VALUE;
     for (uint32_t t = 0; t < b->n; t++) {
-        struct winograd_tile out = {
-            .bias = conv->bias + first, .low = conv->low, .high = conv->high};
+        struct winograd_tile out = {.target_rounded = value->rounded,
+                                    .residual_rounded =
+                                        adds && values[b->step->inputs[conv->residual]].rounded,
+                                    .column = first,
+                                    .bias = conv->bias,
+                                    .low = conv->low,
+                                    .high = conv->high};
         for (uint32_t i = 0; i < outputs_of(conv); i++) {
             int32_t row = b->scratch.row[t][i];
             if (row < 0)
                 continue;
-            out.target[i] = rows + (size_t)row * conv->out_channels + first;
-            if (conv->residual != GRAPH_NO_VALUE)
-                out.residual[i] = residual_row(b, &b->tile[t], i, row) + first;
+            out.target[i] = rows + (size_t)row * value_stride(value);
+            if (adds)
+                out.residual[i] = residual_row(b, &b->tile[t], i, row);
         }
         b->run->kernels->winograd_output(conv->winograd_side, &out,
                                          b->scratch.sums + (size_t)t * width,
@@ -362,6 +361,6 @@ uint64_t conv_winograd_run(struct run *run, const struct step *step, uint32_t fi
     list_tiles(run, step, first, end, tiles);
     struct run_task task = {run, step, tile_block};
     run_blocks(&task, cut_blocks(run, &step->conv, tiles));
-    return (uint64_t)tiles->n * cells_of(&step->conv) * step->conv.in_channels *
+    return (uint64_t)tiles->n * conv_winograd_cells(&step->conv) * step->conv.in_channels *
            step->conv.out_channels;
 }

@@ -56,11 +56,11 @@ static size_t packed_count(const struct graph *graph, const struct conv *conv)
 /* For the matrices, with room to pack them in place. */
 static float *new_weights(struct lowering *l, struct conv *conv)
 {
-    size_t count = conv_winograd_plan(l->graph, conv);
-    if (!count)
-        count = conv->depthwise || l->graph->precision == LM_PRECISION_BFLOAT16
-                    ? matrix_count(conv)
-                    : packed_count(l->graph, conv);
+    size_t tiles = conv_winograd_plan(l->graph, conv);
+    size_t count = conv->depthwise || l->graph->precision == LM_PRECISION_BFLOAT16
+                       ? matrix_count(conv)
+                   : tiles ? tiles
+                           : packed_count(l->graph, conv);
     return graph_floats(l->graph, count, l->error);
 }
 

@@ -5,6 +5,9 @@
  * being rounded where it is made, and takes half the memory and its traffic.  As the residual of a
  * product's epilogue it loses what it would lose on the other branch.
  */
+#include <stdlib.h>
+
+#include "base/memory.h"
 #include "ops/conv_parts.h"
 
 static bool is_product(const struct step *step)
@@ -44,12 +47,18 @@ static bool reads_rounded(const struct graph *graph, const struct step *step, ui
            (k == 0 || !program_reads(&step->program, k)) && !prologue_reads(step->conv.before, k);
 }
 
+/* The program behind tiles works on the rows where they stand, which are floats. */
+static bool makes_rounded(const struct step *step)
+{
+    return is_product(step) && !(step->conv.winograd_side && step->program.length);
+}
+
 void graph_round(struct graph *graph)
 {
     struct value *values = graph->values;
     for (size_t i = 0; i < graph->n_steps; i++)
         values[graph->steps[i].output].rounded =
-            is_product(&graph->steps[i]) || graph->steps[i].kind->recalls;
+            makes_rounded(&graph->steps[i]) || graph->steps[i].kind->recalls;
     values[graph->output].rounded = false;
     for (size_t i = graph->n_steps; i-- > 0;) /* readers of an output before its step */
         for (uint32_t k = 0; k < graph->steps[i].n_inputs; k++)
@@ -72,21 +81,50 @@ static void round_border(const struct graph *graph, const struct step *step)
         halves[c] = rounded;
 }
 
+static uint16_t *new_halves(struct graph *graph, size_t numbers, struct lm_error *error)
+{
+    return (uint16_t *)(void *)graph_floats(graph, numbers / 2, error);
+}
+
+static enum lm_status pack_blocks(struct graph *graph, struct conv *conv, struct lm_error *error)
+{
+    size_t depth = (size_t)window_taps(&conv->window) * conv->block_in;
+    conv->block_floats = kernels_bf16_numbers(depth, conv->block_out);
+    conv->halves = new_halves(graph, conv->block_floats * conv->blocks, error);
+    for (uint32_t b = 0; conv->halves && b < conv->blocks; b++)
+        kernels_bf16_pack(conv->weights + b * depth * conv->block_out, depth, conv->block_out,
+                          conv->halves + b * conv->block_floats);
+    return conv->halves ? LM_OK : LM_NOMEM;
+}
+
+/* The matrices in between need room for one of them. */
+static enum lm_status pack_tiles(struct graph *graph, struct conv *conv, struct lm_error *error)
+{
+    size_t numbers = conv_winograd_plan(graph, conv);
+    float *matrix = array_alloc((size_t)conv->in_channels * conv->out_channels, sizeof *matrix);
+    conv->winograd = matrix ? new_halves(graph, numbers, error) : NULL;
+    if (conv->winograd)
+        conv_winograd_pack(graph, conv, conv->weights, matrix);
+    else if (!matrix)
+        lm_fail(error, LM_NOMEM, "out of memory for weights");
+    free(matrix);
+    return conv->winograd ? LM_OK : LM_NOMEM;
+}
+
 enum lm_status conv_bf16_round(struct graph *graph, struct step *step, struct lm_error *error)
 {
     struct conv *conv = &step->conv;
-    size_t depth = (size_t)window_taps(&conv->window) * conv->block_in;
-    size_t matrix = depth * conv->block_out;
-    size_t numbers = kernels_bf16_numbers(depth, conv->block_out);
-    void *halves = graph_floats(graph, numbers * conv->blocks / 2, error);
-    if (!halves)
-        return error ? error->status : LM_NOMEM;
-    conv->halves = halves;
-    conv->block_floats = numbers;
-    for (uint32_t b = 0; b < conv->blocks; b++)
-        kernels_bf16_pack(conv->weights + b * matrix, depth, conv->block_out,
-                          conv->halves + b * numbers);
-    graph_drop_floats(graph, conv->weights, matrix * conv->blocks);
+    enum lm_status status = LM_OK;
+    conv->rounds = true;
+    if (conv->winograd_side)
+        status = pack_tiles(graph, conv, error);
+    if (status == LM_OK && (!conv->winograd || conv->remembered))
+        status = pack_blocks(graph, conv, error);
+    if (status != LM_OK)
+        return error ? error->status : status;
+    graph_drop_floats(graph, conv->weights,
+                      (size_t)window_taps(&conv->window) * conv->block_in * conv->block_out *
+                          conv->blocks);
     conv->weights = NULL;
     round_border(graph, step);
     return LM_OK;

@@ -12,6 +12,7 @@
 
 #include "fault.h"
 #include "hostile.h"
+#include "kernels/kernels.h"
 #include "layermask/session.h"
 
 enum { SIDE = 64, BATCH = 4, CLASSES = 6, PLANES = 3 * SIDE * SIDE, MEGABYTE = 1 << 20 };
@@ -47,8 +48,8 @@ static const char *const networks[] = {
          "Transpose t2 h4 h5 perm=0,3,1,2;Add a h5,h1 h6;"
          "AveragePool ap h6 h7 kernel_shape=2,2 strides=2,2;Conv c2 h7,w2 last strides=2,2" TAIL,
     /* 3x3 with many channels, among so much else that recall steps stand behind it */
-    HEAD "float w1 16,3,7,7;float w2 16,16,3,3;float w3 96,16,1,1;float w4 16,96,1,1;"
-         "float w5 16,16,3,3;float w6 8,16,3,3;Conv c1 x,w1 h1 pads=3,3,3,3 strides=2,2;"
+    HEAD "float w1 32,3,7,7;float w2 32,32,3,3;float w3 192,32,1,1;float w4 32,192,1,1;"
+         "float w5 32,32,3,3;float w6 8,32,3,3;Conv c1 x,w1 h1 pads=3,3,3,3 strides=2,2;"
          "Relu r1 h1 h2;Conv t1 h2,w2 h3 pads=1,1,1,1;Relu r2 h3 h4;Conv a h4,w3 h5;"
          "Conv b h5,w4 h6;Conv t2 h6,w5 h7 pads=1,1,1,1;Add a2 h7,h4 h8;Relu r3 h8 h9;"
          "Conv c h9,w3 h10;Conv d h10,w4 h11;Conv e h11,w6 last strides=2,2" TAIL,
@@ -238,6 +239,8 @@ static void test_which_masks_pay(void **state)
         const char *kernel = kernel_of_t1(session);
         if (floats)
             assert_string_equal(kernel, cell == 1 ? "winograd 4x4" : "product");
+        else if (kernels_choose(false, true)->bf16_in_place)
+            assert_string_equal(kernel, cell == 1 ? "winograd 2x2" : "bfloat16 product");
         compare(session, oblivious, image, 0);
     }
     lm_session_free(session);

@@ -1,6 +1,6 @@
-/* Winograd's tiles: the kernels against sums in double precision, for random channels and both
- * sizes of tiles; and convolutions whose rows must not depend on what runs beside them.  SEED=n
- * replays a run, ROUNDS=n makes the test longer. */
+/* 3x3 convolutions in Winograd's tiles: rows must not depend on what runs beside them, in bfloat16
+ * they are what they are in float32 but for its rounding, and tiles save products.  SEED=n replays
+ * a run, ROUNDS=n makes the test longer. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,7 +16,6 @@
 #include "layermask/session.h"
 #include "network_text.h"
 
-static const double unit = 1.0 / 16777216; /* rounding of a float */
 static uint64_t seed = 20260511;
 static int rounds = 40;
 static struct rng rng;
@@ -28,141 +27,15 @@ static uint32_t between(uint32_t low, uint32_t high)
 
 static float *numbers(size_t n)
 {
-    float *out = malloc((n + 1) * sizeof *out);
+    float *out = malloc(n * sizeof *out);
     assert_non_null(out);
     for (size_t i = 0; i < n; i++)
         out[i] = (float)(rng_double(&rng) * 4 - 2);
-    out[n] = 12345; /* watched */
     return out;
 }
 
-/* ---- kernels */
-
-struct tile_case {
-    uint32_t side, channels, columns, cells, outputs;
-    float *source, *weights, *bias, *residual, *target, *numbers, *sums;
-    const float *cell[WINOGRAD_CELLS];
-    struct winograd_tile tile;
-};
-
-/* Some cells are one row of zeros, some outputs are not wanted, some have no residual. */
-static struct tile_case make_case(void)
-{
-    struct tile_case c = {.side = 2 * between(1, 2), .channels = between(1, 70)};
-    c.columns = between(1, 70);
-    c.cells = (c.side + 2) * (c.side + 2);
-    c.outputs = c.side * c.side;
-    c.source = numbers((size_t)(c.cells + 1) * c.channels);
-    memset(c.source, 0, c.channels * sizeof *c.source);
-    for (uint32_t i = 0; i < c.cells; i++)
-        c.cell[i] = c.source + (between(0, 4) ? i + 1 : 0) * (size_t)c.channels;
-    c.weights = numbers((size_t)9 * c.channels * c.columns);
-    c.bias = numbers(c.columns + KERNELS_SLACK);
-    c.residual = numbers((size_t)c.outputs * c.columns);
-    c.target = numbers((size_t)c.outputs * c.columns);
-    c.tile = (struct winograd_tile){
-        .bias = c.bias, .low = between(0, 1) ? 0 : -INFINITY, .high = between(0, 1) ? 6 : INFINITY};
-    for (uint32_t i = 0; i < c.outputs; i++) {
-        c.tile.target[i] = between(0, 3) ? c.target + (size_t)i * c.columns : NULL;
-        c.tile.residual[i] = between(0, 1) ? c.residual + (size_t)i * c.columns : NULL;
-    }
-    return c;
-}
-
-static void free_case(struct tile_case *c)
-{
-    float *all[] = {c->source, c->weights, c->bias, c->residual, c->target, c->numbers, c->sums};
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-        free(all[i]);
-}
-
-/* What the kernels make of it, the products in between by plain sums. */
-static void compute(const struct kernels *k, struct tile_case *c)
-{
-    size_t stride = (c->channels + 15) / 16 * 16, width = (c->columns + 15) / 16 * 16;
-    size_t count = (size_t)c->channels * c->columns;
-    float *matrix = numbers(count);
-    c->numbers = numbers(c->cells * stride);
-    c->sums = numbers(c->cells * width);
-    k->winograd_input(c->side, c->numbers, stride, c->cell, c->channels);
-    for (uint32_t i = 0; i < c->cells; i++) {
-        kernels_winograd_weights(c->side, c->weights, count, i, count, matrix);
-        for (uint32_t o = 0; o < c->columns; o++) {
-            float sum = 0;
-            for (uint32_t n = 0; n < c->channels; n++)
-                sum += c->numbers[i * stride + n] * matrix[(size_t)n * c->columns + o];
-            c->sums[i * width + o] = sum;
-        }
-    }
-    k->winograd_output(c->side, &c->tile, c->sums, width, c->columns);
-    free(matrix);
-}
-
-/* The sum of an output; *size: of all products of the tile, which an error is measured by. */
-static double expected(const struct tile_case *c, uint32_t output, uint32_t column, double *size)
-{
-    uint32_t y0 = output / c->side, x0 = output % c->side;
-    double sum = 0;
-    for (uint32_t t = 0; t < 9; t++)
-        for (uint32_t n = 0; n < c->channels; n++) {
-            const float *cell = c->cell[(y0 + t / 3) * (c->side + 2) + x0 + t % 3];
-            double term = (double)cell[n] *
-                          (double)c->weights[((size_t)t * c->channels + n) * c->columns + column];
-            sum += term;
-            *size += fabs(term);
-        }
-    return sum;
-}
-
-static void check_output(const struct kernels *k, const struct tile_case *c, uint32_t output,
-                         double *worst)
-{
-    for (uint32_t o = 0; o < c->columns; o++) {
-        double size = 10, sum = expected(c, output, o, &size) + (double)c->bias[o];
-        const float *residual = c->tile.residual[output];
-        sum += residual ? (double)residual[o] : 0;
-        sum = fmin(fmax(sum, (double)c->tile.low), (double)c->tile.high);
-        double error = fabs((double)c->tile.target[output][o] - sum) / (unit * size);
-        *worst = error > *worst ? error : *worst;
-        if (!(error <= 40))
-            fail_msg("F(%u) of %u channels (%s): output %u, column %u: %.9g, not %.9g; SEED=%llu",
-                     c->side, c->channels, k->name, output, o, (double)c->tile.target[output][o],
-                     sum, (unsigned long long)seed);
-    }
-}
-
-static void check_case(const struct kernels *k, double *worst)
-{
-    struct tile_case c = make_case();
-    size_t n = (size_t)c.outputs * c.columns;
-    float *before = malloc(n * sizeof *before);
-    assert_non_null(before);
-    memcpy(before, c.target, n * sizeof *before);
-    compute(k, &c);
-    for (uint32_t i = 0; i < c.outputs; i++)
-        if (c.tile.target[i])
-            check_output(k, &c, i, worst);
-        else
-            assert_memory_equal(c.target + (size_t)i * c.columns, before + (size_t)i * c.columns,
-                                c.columns * sizeof *before);
-    assert_true(c.target[n] == 12345);
-    free(before);
-    free_case(&c);
-}
-
-static void test_kernels(void **state)
-{
-    (void)state;
-    double worst = 0;
-    for (int i = 0; i < rounds; i++)
-        for (int portable = 0; portable < 2; portable++)
-            check_case(kernels_choose(portable, false), &worst);
-    printf("worst error: %.1f roundings of the tile's products\n", worst);
-}
-
-/* ---- convolutions */
-
 enum { BATCH = 5, CLASSES = 4, MOST_SIDE = 33 };
+#define MOST_AWAY 0.02
 
 /* Blocks backwards, by two threads in turn. */
 static void run_backwards(void *context, uint32_t count,
@@ -175,11 +48,16 @@ static void run_backwards(void *context, uint32_t count,
 }
 
 /* 3x3 layers with pads of all kinds, residuals and a program; the last has many channels, so that
- * its tiles are small where the others' are large. */
-static struct lm_model *random_model(uint32_t side, bool portable)
+ * its tiles are small where the others' are large.  wide: in
+ * bfloat16 there are tiles, too. */
+static struct lm_model *random_model(uint32_t side, bool wide, struct lm_model_options options)
 {
     char text[1024];
     uint32_t a = between(16, 40), b = between(16, 150), top = between(0, 2), left = between(0, 2);
+    if (wide) {
+        a = (a + 31) / 32 * 32;
+        b = (b + 31) / 32 * 32;
+    }
     snprintf(text, sizeof text,
              "input x 1,3,%u,%u;output y 1,4;float w0 %u,3,1,1;float w1 %u,%u,3,3;"
              "float w2 %u,%u,3,3;float w3 %u,%u,3,3;float w4 150,%u,3,3;float g 150,4;"
@@ -189,7 +67,6 @@ static struct lm_model *random_model(uint32_t side, bool portable)
              "Conv c4 h8,w4 h9 pads=1,1,1,1;GlobalAveragePool p h9 h10;Flatten f h10 h11;"
              "Gemm e h11,g y",
              side, side, a, a, a, a, a, b, a, b, top, left);
-    struct lm_model_options options = {.portable = portable};
     struct lm_error error = {0};
     struct lm_model *model;
     if (lm_model_load(network_file(text), &options, &model, &error) != LM_OK)
@@ -211,10 +88,10 @@ static void draw_masks(uint32_t side, struct lm_mask *masks)
 }
 
 /* A sample alone, in a batch, in blocks backwards: the same bits. */
-static void check_batches(bool portable)
+static void check_batches(struct lm_model_options options)
 {
     uint32_t side = between(5, MOST_SIDE);
-    struct lm_model *model = random_model(side, portable);
+    struct lm_model *model = random_model(side, options.precision != LM_PRECISION_FLOAT32, options);
     struct lm_session *session;
     struct lm_mask masks[BATCH];
     const struct lm_mask *visible[BATCH];
@@ -243,14 +120,67 @@ static void test_batches(void **state)
 {
     (void)state;
     for (int i = 0; i < rounds / 2; i++)
-        check_batches(i & 1);
+        check_batches((struct lm_model_options){.portable = i & 1});
+    for (int i = 0; i < rounds / 4; i++)
+        check_batches((struct lm_model_options){.precision = LM_PRECISION_BFLOAT16});
+}
+
+/* Logits of the same network, pictures and masks in both precisions: the root of the squares of
+ * their difference, measured by that of the logits. */
+static double away_from_floats(uint32_t side)
+{
+    float logits[2][BATCH * CLASSES], *planes = numbers((size_t)3 * side * side);
+    struct lm_mask masks[BATCH];
+    const struct lm_mask *visible[BATCH];
+    const float *inputs[BATCH];
+    struct rng shape = rng;
+    draw_masks(side, masks);
+    for (uint32_t s = 0; s < BATCH; s++) {
+        inputs[s] = planes;
+        visible[s] = s ? &masks[s] : NULL;
+    }
+    for (int p = 0; p < 2; p++) {
+        struct lm_model_options options = {.precision = (enum lm_precision)p};
+        struct lm_session *session;
+        rng = shape;
+        struct lm_model *model = random_model(side, true, options);
+        assert_int_equal(lm_session_create(model, BATCH, 1, &session, NULL), LM_OK);
+        assert_int_equal(lm_session_run(session, BATCH, inputs, visible, logits[p], NULL, NULL),
+                         LM_OK);
+        lm_session_free(session);
+        lm_model_free(model);
+    }
+    double all = 0, apart = 0;
+    for (size_t i = 0; i < sizeof logits[0] / sizeof(float); i++) {
+        all += (double)logits[0][i] * (double)logits[0][i];
+        apart += pow((double)logits[1][i] - (double)logits[0][i], 2);
+    }
+    for (uint32_t s = 0; s < BATCH; s++)
+        lm_mask_free(&masks[s]);
+    free(planes);
+    return sqrt(apart / all);
+}
+
+static void test_rounded(void **state)
+{
+    (void)state;
+    double worst = 0;
+    for (int i = 0; i < rounds / 4; i++) {
+        uint32_t side = between(11, MOST_SIDE);
+        double away = away_from_floats(side);
+        worst = fmax(worst, away);
+        if (!(away < MOST_AWAY))
+            fail_msg("%u x %u in bfloat16: %.4f away from float32; SEED=%llu", side, side, away,
+                     (unsigned long long)seed);
+    }
+    printf("bfloat16: at most %.4f away from float32\n", worst);
 }
 
 /* All 3x3 layers are computed so, and it saves what it should. */
-static void test_profile(void **state)
+static void check_profile(enum lm_precision precision, uint32_t expected_tiled)
 {
-    (void)state;
-    struct lm_model *model = random_model(24, false);
+    struct lm_model_options options = {.precision = precision};
+    struct lm_model *model = random_model(24, precision != LM_PRECISION_FLOAT32, options);
     struct lm_session *session;
     struct lm_model_info info;
     struct lm_profile profile;
@@ -269,11 +199,18 @@ static void test_profile(void **state)
             tiled++;
             assert_true(steps[i].macs_done < steps[i].macs_needed / 2 + steps[i].macs_needed / 4);
         }
-    assert_int_equal(tiled, 4);
+    assert_int_equal(tiled, expected_tiled);
     free(steps);
     free(planes);
     lm_session_free(session);
     lm_model_free(model);
+}
+
+static void test_profile(void **state)
+{
+    (void)state;
+    check_profile(LM_PRECISION_FLOAT32, 4);
+    check_profile(LM_PRECISION_BFLOAT16, kernels_choose(false, true)->bf16_in_place ? 4 : 0);
 }
 
 static int start(void **state)
@@ -288,8 +225,8 @@ static int start(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_kernels),
         cmocka_unit_test(test_batches),
+        cmocka_unit_test(test_rounded),
         cmocka_unit_test(test_profile),
     };
     return cmocka_run_group_tests_name("winograd", tests, start, scratch_remove);
