@@ -81,7 +81,7 @@ $(B)/generated/%.o: $(B)/generated/%.c
 $(B)/engine/%.o: engine/%.c Makefile $(B)/flags | $(GENERATED)
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) $(KERNEL_FLAGS) -MMD -MP -Iinclude -Iengine -isystem $(B)/generated \
-	    $(call packages_cflags,$(ENGINE_PACKAGES) $(YARDSTICK_PACKAGES)) -c -o $@ $<
+	    $(call packages_cflags,$(ENGINE_PACKAGES)) -c -o $@ $<
 
 # Kernels may fuse multiplications and additions; nothing else does, so that results there do not
 # depend on the compiler's choices.  They are compiled once for each instruction set (chosen at run
@@ -100,7 +100,8 @@ endif
 $(B)/server/%.o: server/%.c Makefile $(B)/flags
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -Iinclude -Iserver \
-	    $(call packages_cflags,$(SERVER_PACKAGES) $(DAEMON_PACKAGES)) -c -o $@ $<
+	    $(call packages_cflags,$(SERVER_PACKAGES) $(DAEMON_PACKAGES) $(YARDSTICK_PACKAGES)) \
+	    -c -o $@ $<
 
 $(B)/liblayermask.a: $(ENGINE_OBJECTS)
 	@rm -f $@

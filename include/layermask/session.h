@@ -100,11 +100,6 @@ void lm_session_profile(struct lm_session *session, int enable);
 void lm_session_profile_read(const struct lm_session *session, struct lm_profile *out,
                              struct lm_step_profile *steps);
 
-/* What one thread of this machine reaches in plain single-precision matrix products (OpenBLAS,
- * 768 x 768), GFLOP/s: the best of the products run in about `seconds`.  0: libopenblas.so.0 is not
- * installed. */
-double lm_sgemm_gflops(double seconds);
-
 #ifdef __cplusplus
 }
 #endif

@@ -5,7 +5,6 @@
 
 #include "codec/clock.h"
 #include "codec/thread_pool.h"
-#include "layermask/session.h"
 
 #define SGEMM_SECONDS 0.3
 enum { STREAM_FLOATS = 1 << 25, STREAM_TRIES = 5 }; /* of each of the three arrays */
@@ -14,7 +13,7 @@ static void sgemm_task(void *argument, uint32_t index, uint32_t thread)
 {
     double *gflops = argument;
     (void)thread;
-    gflops[index] = lm_sgemm_gflops(SGEMM_SECONDS);
+    gflops[index] = bench_sgemm_gflops(SGEMM_SECONDS);
 }
 
 enum lm_status bench_measure_sgemm(uint32_t threads, double *out, struct lm_error *error)

@@ -44,7 +44,6 @@ ENGINE_LIBRARIES = {
     "png.h": "engine/image/png.c",
     "jpeglib.h": "engine/image/jpeg.c",
     "jerror.h": "engine/image/jpeg.c",
-    "cblas.h": "engine/kernels/gemm.c",
     "onnx_subset.pb-c.h": "engine/onnx/unpack.c",
 }
 C_HEADERS = {"assert", "ctype", "errno", "float", "inttypes", "limits", "locale", "math", "setjmp",

@@ -3,12 +3,12 @@
  * for a while, in every program that is linked with it. */
 #include <cblas.h>
 #include <dlfcn.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include "base/memory.h"
-#include "layermask/session.h"
+#include "cli/bench_machine.h"
 
 enum { SIDE = 768 };
 
@@ -37,10 +37,11 @@ static double seconds_now(void)
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-double lm_sgemm_gflops(double seconds)
+double bench_sgemm_gflops(double seconds)
 {
     struct blas blas;
-    float *data = blas_open(&blas) ? aligned_bytes(3 * (size_t)SIDE * SIDE * sizeof *data) : NULL;
+    float *data =
+        blas_open(&blas) ? aligned_alloc(64, 3 * (size_t)SIDE * SIDE * sizeof *data) : NULL;
     if (!data)
         return 0;
     blas.set_num_threads(1);
