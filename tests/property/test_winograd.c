@@ -11,28 +11,10 @@
 
 #include <cmocka.h>
 
-#include "base/rng.h"
+#include "draws.h"
 #include "kernels/kernels.h"
 #include "layermask/session.h"
 #include "network_text.h"
-
-static uint64_t seed = 20260511;
-static int rounds = 40;
-static struct rng rng;
-
-static uint32_t between(uint32_t low, uint32_t high)
-{
-    return low + (uint32_t)rng_below(&rng, (uint64_t)high - low + 1);
-}
-
-static float *numbers(size_t n)
-{
-    float *out = malloc(n * sizeof *out);
-    assert_non_null(out);
-    for (size_t i = 0; i < n; i++)
-        out[i] = (float)(rng_double(&rng) * 4 - 2);
-    return out;
-}
 
 enum { BATCH = 5, CLASSES = 4, MOST_SIDE = 33 };
 #define MOST_AWAY 0.02
@@ -48,8 +30,7 @@ static void run_backwards(void *context, uint32_t count,
 }
 
 /* 3x3 layers with pads of all kinds, residuals and a program; the last has many channels, so that
- * its tiles are small where the others' are large.  wide: in
- * bfloat16 there are tiles, too. */
+ * its tiles are small where the others' are large.  wide: in bfloat16 there are tiles, too. */
 static struct lm_model *random_model(uint32_t side, bool wide, struct lm_model_options options)
 {
     char text[1024];
@@ -215,10 +196,7 @@ static void test_profile(void **state)
 
 static int start(void **state)
 {
-    const char *given = getenv("SEED"), *longer = getenv("ROUNDS");
-    seed = given ? strtoull(given, NULL, 10) : seed;
-    rounds = longer ? atoi(longer) : rounds;
-    rng_seed(&rng, seed);
+    draws_begin();
     return scratch_make(state);
 }
 

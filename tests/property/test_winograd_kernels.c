@@ -11,29 +11,10 @@
 
 #include <cmocka.h>
 
-#include "base/rng.h"
+#include "draws.h"
 #include "kernels/kernels.h"
 
 static const double unit = 1.0 / 16777216, rounded_unit = 1.0 / 512; /* rounding of a number */
-static uint64_t seed = 20260511;
-static int rounds = 40;
-static struct rng rng;
-
-static uint32_t between(uint32_t low, uint32_t high)
-{
-    return low + (uint32_t)rng_below(&rng, (uint64_t)high - low + 1);
-}
-
-static float *numbers(size_t n)
-{
-    float *out = malloc((n + 1) * sizeof *out);
-    assert_non_null(out);
-    for (size_t i = 0; i < n; i++)
-        out[i] = (float)(rng_double(&rng) * 4 - 2);
-    out[n] = 12345; /* watched */
-    return out;
-}
-
 static float float_of(uint16_t half)
 {
     uint32_t bits = (uint32_t)half << 16;
@@ -249,9 +230,7 @@ static void test_kernels(void **state)
 
 int main(void)
 {
-    seed = getenv("SEED") ? strtoull(getenv("SEED"), NULL, 10) : seed;
-    rounds = getenv("ROUNDS") ? atoi(getenv("ROUNDS")) : rounds;
-    rng_seed(&rng, seed);
+    draws_begin();
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_kernels)};
     return cmocka_run_group_tests_name("winograd_kernels", tests, NULL, NULL);
 }
