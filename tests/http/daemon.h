@@ -150,6 +150,34 @@ static inline bool daemon_log_has(const struct daemon *daemon, const char *words
     return has;
 }
 
+/* The log is written a moment after what a client sees: these wait for it. */
+
+static inline json_t *daemon_await_logged(const struct daemon *daemon, const char *event)
+{
+    double end = now_ms() + DAEMON_LIMIT_MS;
+    json_t *line = NULL;
+    while (!(line = daemon_logged(daemon, event))) {
+        if (now_ms() > end) {
+            daemon_show_log(daemon);
+            fail_msg("nothing is logged of %s", event);
+        }
+        sleep_ms(5);
+    }
+    return line;
+}
+
+static inline void daemon_await_log(const struct daemon *daemon, const char *words)
+{
+    double end = now_ms() + DAEMON_LIMIT_MS;
+    while (!daemon_log_has(daemon, words)) {
+        if (now_ms() > end) {
+            daemon_show_log(daemon);
+            fail_msg("the log does not say %s", words);
+        }
+        sleep_ms(5);
+    }
+}
+
 /* ---- the process */
 
 static inline const char *daemon_program(void)

@@ -269,9 +269,7 @@ static void client_leaves(void **state)
     await_metric(daemon, cancelled, (before > 0 ? before : 0) + 1);
     await_metric(daemon, "layermask_busy_workers ", 0);
     assert_true(now_ms() - from < patience_ms(3000));
-    json_t *line = daemon_logged(daemon, "request");
-    json_decref(line);
-    assert_true(daemon_log_has(daemon, "\"status\":499"));
+    daemon_await_log(daemon, "\"status\":499");
 }
 
 /* Those that do not fit are told at once; health is answered meanwhile; then all is well again. */

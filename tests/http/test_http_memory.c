@@ -105,7 +105,7 @@ static void calls(void **state)
                         .size = png.size};
     struct answer answer = ask(&daemon, large);
     expect_no_memory(&daemon, &answer);
-    json_t *line = daemon_logged(&daemon, "out_of_memory");
+    json_t *line = daemon_await_logged(&daemon, "out_of_memory");
     assert_text(line, "level", "error");
     assert_text(line, "request_id", "large-1");
     assert_text(line, "error", "out of memory for an image of 4000 x 4000 pixels");
@@ -254,7 +254,7 @@ static void jobs(void **state)
     answer = await_job(&daemon, id, "failed");
     assert_near(number_at(answer.json, "error.status"), 503, 0);
     answer_free(&answer);
-    json_t *line = daemon_logged(&daemon, "out_of_memory");
+    json_t *line = daemon_await_logged(&daemon, "out_of_memory");
     assert_text(line, "job", id);
     json_decref(line);
     answer = get_job(&daemon, id, "/result");

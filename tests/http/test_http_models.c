@@ -113,7 +113,7 @@ static void a_folder_of_models(void **state)
     assert_true(json_is_true(at(answer.json, "preprocessing.assumed")));
     assert_int_equal(json_array_size(at(answer.json, "warnings")), 1);
     answer_free(&answer);
-    assert_true(daemon_log_has(&daemon, "model.json"));
+    daemon_await_log(&daemon, "model.json");
     answer = get(&daemon, "/v1/models/broken");
     assert_status(&answer, 503);
     assert_true(json_is_false(at(answer.json, "ready")));
@@ -134,7 +134,7 @@ static void a_folder_of_models(void **state)
     assert_text(answer.json, "model_name", "second");
     assert_text(answer.json, "predictions.0.top.0.label", "star");
     answer_free(&answer);
-    json_t *line = daemon_logged(&daemon, "model_failed");
+    json_t *line = daemon_await_logged(&daemon, "model_failed");
     assert_text(line, "model", "broken");
     assert_non_null(strstr(text_at(line, "error"), folder)); /* those who run it are told */
     json_decref(line);
@@ -188,10 +188,7 @@ static void reload(void **state)
 
     add_model(folder, "mine", "{\"input\""); /* broken: the one before stays */
     kill(daemon.pid, SIGHUP);
-    double end = now_ms() + 10000;
-    json_t *line = NULL;
-    while (!(line = daemon_logged(&daemon, "model_failed")) && now_ms() < end)
-        sleep_ms(5);
+    json_t *line = daemon_await_logged(&daemon, "model_failed");
     assert_text(line, "model", "mine");
     json_decref(line);
     await_model(&daemon, "/v1/models/mine", 200, "description.description", "the new one");

@@ -185,11 +185,8 @@ static void reload_of_nothing(void **state)
         assert_int_equal(daemon_status(daemon, "/readyz"), 200);
         sleep_ms(5);
     }
-    json_t *reload = daemon_logged(daemon, "reload"),
-           *failed = daemon_logged(daemon, "reload_failed");
-    assert_non_null(reload);
-    assert_null(failed);
-    json_decref(reload);
+    json_decref(daemon_await_logged(daemon, "reload"));
+    assert_null(daemon_logged(daemon, "reload_failed"));
 }
 
 /* ---- watching */
