@@ -104,15 +104,15 @@ struct product {
     float low, high;
     float *target;
     size_t target_stride;
-    uint8_t *lists; /* NULL, or scratch of kernels_lists_bytes: rows may hold many zeros, which then
-                       take little time; the result is the same */
+    void *zeros; /* NULL, or scratch of kernels_zeros_bytes: rows may hold many zeros, which then
+                    take little time; the result is the same */
 };
 
 enum { KERNELS_SLACK = 64, ZEROS_CHUNK = 64, ZEROS_SUMS = 64 };
 
 /* Bytes of scratch for the zeros of so many rows, aligned as vectors are: ZEROS_SUMS floats for
- * each row, and a byte for each number of every other row. */
-size_t kernels_lists_bytes(size_t taps, size_t depth, size_t rows);
+ * each row and one more, and a bit for each number. */
+size_t kernels_zeros_bytes(size_t taps, size_t depth, size_t rows);
 
 /* Winograd's F(side x side, 3x3), side 2 or 4: a tile has at most that many outputs, and its
  * windows see so many cells, which become as many numbers. */
@@ -177,7 +177,7 @@ struct kernels {
     const char *name;
     uint32_t lanes; /* floats of a vector */
     uint32_t panel; /* vectors of a full panel of packed weights */
-    bool skips;     /* lists of zeros pay: panels are wide enough for them */
+    bool skips;     /* skipping zeros pays: panels are wide enough for them */
 
     void (*multiply)(const struct product *product, size_t rows);
 

@@ -92,7 +92,7 @@ static inline vector clamp_vector(vector x, float low, float high)
 __attribute__((always_inline)) static inline void tile_store(const struct product *p, size_t row,
                                                              uint32_t first, uint32_t width,
                                                              const int rows, const int vectors,
-                                                             vector sum[TILE_ROWS][PANEL])
+                                                             vector (*sum)[PANEL])
 {
     UNROLL for (int r = 0; r < rows; r++)
     {
@@ -192,14 +192,14 @@ static void multiply(const struct product *p, size_t rows)
 {
     size_t depth = (size_t)p->taps * p->depth;
     struct panel panel = {.weights = p->weights};
-    struct lists lists = {.product = p};
-    bool skips = find_zeros(p, rows, &lists);
+    struct zeros zeros = {.product = p};
+    find_zeros(&zeros, rows);
     for (; panel.first < p->columns; panel.first += panel.width) {
         uint32_t left = p->columns - panel.first, full = PANEL * LANES;
         panel.width = left < full ? left : full;
         uint32_t vectors = (panel.width + LANES - 1) / LANES;
-        if (skips && vectors == PANEL)
-            skip_zeros(&lists, &panel, rows);
+        if (zeros.rows && vectors == PANEL)
+            skip_zeros(&zeros, &panel, rows);
         else
             plain_panel(p, &panel, rows);
         panel.weights += depth * vectors * LANES;

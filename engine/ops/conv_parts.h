@@ -85,7 +85,7 @@ struct conv_scratch {
     const float **source; /* pointers to rows, taps for each row */
     int64_t *origin;
     int32_t *offset;
-    uint8_t *lists; /* of zeros; NULL: of no use */
+    void *zeros; /* for skipping them; NULL: of no use */
     uint8_t *program;
 };
 

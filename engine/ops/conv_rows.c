@@ -53,9 +53,9 @@ static size_t lay_out(const struct step *step, uint8_t *base, struct conv_scratc
     used += round_up(rows * sizeof *out->origin);
     out->offset = (int32_t *)(void *)(base + used);
     used += round_up(taps * sizeof *out->offset);
-    out->lists = conv->skips_zeros ? base + used : NULL;
+    out->zeros = conv->skips_zeros ? base + used : NULL;
     if (conv->skips_zeros)
-        used += round_up(kernels_lists_bytes(window_taps(&conv->window), conv->block_in, rows));
+        used += round_up(kernels_zeros_bytes(window_taps(&conv->window), conv->block_in, rows));
     out->program = base + used;
     return used;
 }
@@ -124,7 +124,7 @@ static struct product new_product(const struct block *b, uint32_t taps, uint32_t
                             .low = conv->low,
                             .high = conv->high,
                             .target_stride = conv->out_channels,
-                            .lists = b->scratch.lists};
+                            .zeros = b->scratch.zeros};
 }
 
 /* Rows that stand one after the other. */

@@ -377,14 +377,16 @@ static void check_zeros(const struct kernels *k)
 {
     uint32_t rows = between(1, 110), taps = between(1, 3);
     uint32_t depth = between(0, 9) ? between(1, 150) : between(300, 700);
-    uint32_t columns = between(1, 200), terms = taps * depth, sources = between(1, 30);
+    uint32_t columns = between(1, 200), terms = taps * depth;
+    uint32_t sources = between(1, between(0, 1) ? 2 : 30); /* few: neighbours share their zeros */
     float *data = numbers((size_t)sources * depth), *matrix = numbers((size_t)terms * columns);
     float *bias = numbers(columns + (size_t)KERNELS_SLACK);
     float *target = numbers((size_t)rows * columns), *plain = numbers((size_t)rows * columns);
+    float *residual = numbers((size_t)rows * columns);
     float *packed = aligned_alloc(
         64, (kernels_packed_floats(k, terms, columns) * sizeof(float) + 63) / 64 * 64);
     const float **source = malloc((size_t)rows * taps * sizeof *source);
-    uint8_t *lists = malloc(kernels_lists_bytes(taps, depth, rows));
+    void *scratch = malloc(kernels_zeros_bytes(taps, depth, rows));
     rectify(data, (size_t)sources * depth, between(0, 8));
     for (uint32_t c = 0; c < columns; c += 3)
         bias[c] = -0.0f;
@@ -399,11 +401,13 @@ static void check_zeros(const struct kernels *k)
                               .low = -INFINITY,
                               .high = INFINITY,
                               .target = plain,
-                              .target_stride = columns};
+                              .target_stride = columns,
+                              .residual = between(0, 1) ? residual : NULL,
+                              .residual_stride = columns};
     kernels_pack(k, matrix, terms, columns, packed);
     k->multiply(&product, rows);
     product.target = target;
-    product.lists = lists;
+    product.zeros = scratch;
     k->multiply(&product, rows);
     assert_memory_equal(target, plain, (size_t)rows * columns * sizeof *target);
     assert_kept("multiply without zeros", k, target + (size_t)rows * columns);
@@ -414,7 +418,8 @@ static void check_zeros(const struct kernels *k)
     free(plain);
     free(packed);
     free(source);
-    free(lists);
+    free(residual);
+    free(scratch);
 }
 
 static void test_zeros(void **state)
