@@ -187,6 +187,7 @@ static enum lm_status lower_conv(struct lowering *l, const struct onnx_node *nod
         return REFUSE(l, "padding of pooled features");
     choose_blocks(&conv, spatial);
     conv.pointwise = !spatial;
+    conv.skips_zeros = l->graph->kernels->skips && graph_is_rectified(l->graph, x->value);
     if (!read_weights(l, &conv, weights->f, bias) || !lower_border(l, &conv)) {
         free_conv(&conv);
         return l->error ? l->error->status : LM_NOMEM;

@@ -200,6 +200,10 @@ enum lm_status fold_node(struct lowering *lowering, const struct onnx_node *node
 /* Packs the weights of all convs for the kernels; they cannot be changed any more. */
 enum lm_status graph_pack(struct graph *graph, struct lm_error *error);
 
+/* Whether what a value's step does last leaves nothing below 0, so that many of its numbers may be
+ * zeros. */
+bool graph_is_rectified(const struct graph *graph, uint32_t value);
+
 /* Says which values are rectified, and which steps skip the zeros of those, after fusion. */
 void graph_rectify(struct graph *graph);
 

@@ -44,6 +44,12 @@ static bool is_rectified(const struct graph *graph, const struct step *step)
            graph->values[step->inputs[0]].rectified;
 }
 
+bool graph_is_rectified(const struct graph *graph, uint32_t value)
+{
+    uint32_t producer = graph->values[value].producer;
+    return producer != GRAPH_NO_VALUE && is_rectified(graph, &graph->steps[producer]);
+}
+
 static bool skips_zeros(const struct graph *graph, const struct step *step)
 {
     return graph->kernels->skips && !step->conv.depthwise && !conv_is_gathered(&step->conv) &&
