@@ -19,7 +19,7 @@
 
 /* Weights are read for each block: scratch grows with them. */
 enum {
-    LEAST_SCRATCH_FLOATS = 512 << 10,
+    LEAST_SCRATCH_FLOATS = 256 << 10,
     MOST_SCRATCH_FLOATS = 2 << 20,
     SCRATCH_SHARE = 2, /* of the weights */
     COLUMNS = 128,
