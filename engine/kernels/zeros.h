@@ -17,9 +17,9 @@ enum {
     L2_FLOATS = 1 << 17, /* of a panel: a larger one passes once, for a group of all rows */
 };
 
-/* What a number takes that is not skipped, and a chunk of a row or a pair besides; a number of a
- * plain product takes COST_PLAIN.  Reading a vector of weights takes as long as multiplying it, and
- * one more is read for the number. */
+/* What a number takes that is not skipped, and a chunk of a row or a pair besides, where a number
+ * of a plain product takes COST_PLAIN.  Reading a vector of weights takes as long as multiplying
+ * it, and one more is read for the number. */
 enum { COST_PLAIN = 4, COST_ALONE = 5, COST_PAIR = 8, COST_CHUNK = 8 };
 
 /* mask[(row * taps + tap) * chunks + chunk]: bit k is set if number k of the chunk is not zero. */
@@ -105,7 +105,7 @@ static int look_at_rows(const struct zeros *z, size_t rows)
 static void find_zeros(struct zeros *z, size_t rows)
 {
     const struct product *p = z->product;
-    if (!p->zeros || rows < LEAST_ROWS)
+    if (!p->zeros || rows < LEAST_ROWS || p->columns < PANEL_FLOATS)
         return;
     z->chunks = (p->depth + ZEROS_CHUNK - 1) / ZEROS_CHUNK;
     z->sums = (float *)p->zeros;
@@ -184,8 +184,7 @@ __attribute__((always_inline)) static inline void add_rows(const struct zeros *z
     UNROLL for (int i = 0; i < together; i++)
     {
         size_t r = row + (size_t)i < piece->rows ? row + (size_t)i : row;
-        const float *from =
-            piece->starts ? p->bias + piece->panel->first : sums + i * PANEL_FLOATS;
+        const float *from = piece->starts ? p->bias + piece->panel->first : sums + i * PANEL_FLOATS;
         numbers[i] = p->source[r * p->taps + piece->tap] + piece->chunk * ZEROS_CHUNK;
         mask |= z->mask[(r * p->taps + piece->tap) * z->chunks + piece->chunk];
         UNROLL for (int v = 0; v < PANEL; v++) sum[i][v] = *(const vector *)(from + v * LANES);

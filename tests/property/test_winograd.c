@@ -178,8 +178,8 @@ static void check_profile(uint32_t side, enum lm_precision precision, uint32_t e
     for (uint32_t i = 0; i < info.layers; i++)
         if (strncmp(steps[i].kernel, "winograd", 8) == 0) {
             tiled++;
-            assert_true(side < 24 || steps[i].macs_done <
-                                         steps[i].macs_needed / 2 + steps[i].macs_needed / 4);
+            assert_true(side < 24 ||
+                        steps[i].macs_done < steps[i].macs_needed / 2 + steps[i].macs_needed / 4);
         }
     assert_int_equal(tiled, expected_tiled);
     free(steps);
