@@ -30,10 +30,11 @@ static uint32_t side_of(const struct graph *graph, const struct conv *conv)
     uint64_t sites = (uint64_t)conv->window.out_height * conv->window.out_width;
     if (!fits_tiles(conv))
         return 0;
-    if (graph->precision == LM_PRECISION_FLOAT32 && conv->skips_zeros && sites < LEAST_SITES)
-        return 0;
-    if (graph->precision == LM_PRECISION_FLOAT32)
+    if (graph->precision == LM_PRECISION_FLOAT32) {
+        if (conv->skips_zeros && sites < LEAST_SITES)
+            return 0;
         return sites >= MANY_SITES || count <= FEW_FLOATS / WINOGRAD_CELLS ? 4 : 2;
+    }
     bool in_place = kernels_bf16_in_place(graph->kernels, 9, conv->in_channels);
     return sites >= LEAST_ROUNDED_SITES && in_place ? 2 : 0;
 }
