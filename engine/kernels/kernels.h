@@ -108,10 +108,14 @@ struct product {
                     take little time; the result is the same */
 };
 
-enum { KERNELS_SLACK = 64, ZEROS_CHUNK = 64, ZEROS_SUMS = 64 };
+enum { KERNELS_SLACK = 64 };
+
+/* Numbers that are looked through for zeros together, and the most of them; sums of a row that are
+ * made together, at most. */
+enum { ZEROS_CHUNK = 48, ZEROS_BITS = 64, ZEROS_SUMS = 128 };
 
 /* Bytes of scratch for the zeros of so many rows, aligned as vectors are: ZEROS_SUMS floats for
- * each row and one more, and a bit for each number. */
+ * each row, and a bit for each number. */
 size_t kernels_zeros_bytes(size_t taps, size_t depth, size_t rows);
 
 /* Winograd's F(side x side, 3x3), side 2 or 4: a tile has at most that many outputs, and its

@@ -10,8 +10,8 @@ static uint32_t panel_width(const struct kernels *kernels, uint32_t left)
 
 size_t kernels_zeros_bytes(size_t taps, size_t depth, size_t rows)
 {
-    size_t chunks = (depth + ZEROS_CHUNK - 1) / ZEROS_CHUNK;
-    return (rows + 1) * ZEROS_SUMS * sizeof(float) + rows * taps * chunks * sizeof(uint64_t);
+    size_t chunks = depth / ZEROS_CHUNK + 1;
+    return rows * (ZEROS_SUMS * sizeof(float) + taps * chunks * sizeof(uint64_t));
 }
 
 size_t kernels_packed_floats(const struct kernels *kernels, size_t depth, uint32_t columns)

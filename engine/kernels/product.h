@@ -190,18 +190,22 @@ static void plain_panel(const struct product *p, const struct panel *panel, size
 /* Panels outside, rows inside: a panel of weights stays in the L2 cache while all rows pass. */
 static void multiply(const struct product *p, size_t rows)
 {
+    const uint32_t full = PANEL * LANES;
     size_t depth = (size_t)p->taps * p->depth;
     struct panel panel = {.weights = p->weights};
     struct zeros zeros = {.product = p};
     find_zeros(&zeros, rows);
-    for (; panel.first < p->columns; panel.first += panel.width) {
-        uint32_t left = p->columns - panel.first, full = PANEL * LANES;
+    while (panel.first < p->columns) {
+        uint32_t left = p->columns - panel.first;
         panel.width = left < full ? left : full;
-        uint32_t vectors = (panel.width + LANES - 1) / LANES;
-        if (zeros.rows && vectors == PANEL)
-            skip_zeros(&zeros, &panel, rows);
-        else
+        if (zeros.many && panel.width == full) {
+            int panels = left < SKIP_PANELS * full ? 1 : SKIP_PANELS;
+            skip_zeros(&zeros, &panel, rows, panels);
+            panel.width *= (uint32_t)panels;
+        } else {
             plain_panel(p, &panel, rows);
-        panel.weights += depth * vectors * LANES;
+        }
+        panel.weights += depth * ((panel.width + LANES - 1) / LANES * LANES);
+        panel.first += panel.width;
     }
 }

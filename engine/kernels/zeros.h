@@ -1,34 +1,30 @@
 /* Products of rows with many zeros, as a Relu leaves them; part of body.h.
  *
- * A bit for each number of the rows says whether it is a zero, once for all panels of columns.
- * Then rows are taken alone, which skips every zero but reads the weights for each of them, or in
- * pairs, which skip what is zero in both and read the weights once for two: better where neighbours
- * share their zeros.  The weights of a chunk of the depth stay in the L1 cache while the rows of a
- * group pass.  What is skipped changes no sum and what is left is added in the same order, so that
- * results are those of the plain product, bit for bit (tile_store clears the sign of zeros).
+ * A bit for each number of the rows says whether it is a zero, once for all columns.  Then panels
+ * of columns are taken together, a chunk of the depth at a time: its weights stay in the L1 cache
+ * while the rows pass, each of which adds those of its numbers that are not zero.  Reading a vector
+ * of weights takes as long as multiplying it, and the number is read besides: hence many vectors.
+ * What is skipped changes no sum and what is left is added in the same order, so that results are
+ * those of the plain product, bit for bit (tile_store clears the sign of zeros).
  */
 enum {
-    PAIR = 2,
+    SKIP_VECTORS = 8,
+    SKIP_PANELS = SKIP_VECTORS / PANEL,
     PANEL_FLOATS = PANEL * LANES,
     LINE_FLOATS = 16,
     LEAST_ROWS = 16, /* with fewer, the weights' way from memory takes the time */
     LOOK_ROWS = 16,
-    GROUP_ROWS = 64,
-    L2_FLOATS = 1 << 17, /* of a panel: a larger one passes once, for a group of all rows */
+    COST_CHUNK = 8,
+    ROWS_AHEAD = 4,
 };
-
-/* What a number takes that is not skipped, and a chunk of a row or a pair besides, where a number
- * of a plain product takes COST_PLAIN.  Reading a vector of weights takes as long as multiplying
- * it, and one more is read for the number. */
-enum { COST_PLAIN = 4, COST_ALONE = 5, COST_PAIR = 8, COST_CHUNK = 8 };
 
 /* mask[(row * taps + tap) * chunks + chunk]: bit k is set if number k of the chunk is not zero. */
 struct zeros {
     const struct product *product;
-    uint32_t chunks; /* of a tap */
-    int rows;        /* that are taken together: 1 or PAIR; 0: zeros are too few for it to pay */
+    uint32_t chunk, chunks; /* numbers of one; how many a tap has */
+    bool many;              /* so that skipping them pays */
     uint64_t *mask;
-    float *sums; /* of a group */
+    float *sums; /* of all rows, for the panels that are taken together */
 };
 
 #if defined(__AVX512F__)
@@ -52,187 +48,178 @@ static uint64_t nonzero_mask(const float *x, uint32_t n)
 }
 #endif
 
-static size_t bits_in(uint64_t mask)
-{
-    return (size_t)__builtin_popcountll(mask);
-}
-
-static void look_at_row(const struct zeros *z, size_t row)
+/* How many numbers of the row are not zero. */
+static size_t look_at_row(const struct zeros *z, size_t row)
 {
     const struct product *p = z->product;
     uint64_t *mask = z->mask + row * p->taps * z->chunks;
+    size_t found = 0;
     for (uint32_t t = 0; t < p->taps; t++)
-        for (uint32_t k = 0; k < p->depth; k += ZEROS_CHUNK) {
-            uint32_t n = p->depth - k < ZEROS_CHUNK ? p->depth - k : ZEROS_CHUNK;
-            *mask++ = nonzero_mask(p->source[row * p->taps + t] + k, n);
+        for (uint32_t k = 0; k < p->depth; k += z->chunk) {
+            uint32_t n = p->depth - k < z->chunk ? p->depth - k : z->chunk;
+            *mask = nonzero_mask(p->source[row * p->taps + t] + k, n);
+            found += (size_t)__builtin_popcountll(*mask++);
         }
+    return found;
 }
 
-/* How to take the rows, as far as the first of them tell. */
-static int best_rows(const struct product *p, size_t rows, size_t chunks, size_t alone, size_t pair)
+/* Whether skipping pays by a tenth.  In vectors: read for each number that is not zero are its
+ * weights and the number; and for each chunk the sums, which are written, too, and COST_CHUNK. */
+static bool skipping_pays(const struct zeros *z, size_t rows, size_t found)
 {
-    size_t cost_alone = COST_ALONE * alone + COST_CHUNK * rows * chunks,
-           cost_pair = COST_PAIR * pair + COST_CHUNK * rows / PAIR * chunks,
-           cost_plain = COST_PLAIN * rows * p->taps * p->depth;
-    size_t least = cost_alone < cost_pair ? cost_alone : cost_pair;
-    if (least > cost_plain / 10 * 9)
-        return 0;
-    return cost_alone < cost_pair ? 1 : PAIR;
+    const struct product *p = z->product;
+    size_t vectors = p->columns < SKIP_PANELS * PANEL_FLOATS ? PANEL : SKIP_VECTORS;
+    size_t chunks = rows * p->taps * z->chunks, plain = rows * p->taps * p->depth * vectors;
+    return found * (vectors + 1) + chunks * (2 * vectors + COST_CHUNK) < plain / 10 * 9;
 }
 
 /* Looks no further once it shows that zeros are too few. */
-static int look_at_rows(const struct zeros *z, size_t rows)
+static bool look_at_rows(const struct zeros *z, size_t rows)
 {
-    size_t chunks = z->product->taps * z->chunks, alone = 0, pair = 0;
-    int best = 0;
+    size_t found = 0;
     for (size_t r = 0; r < rows; r++) {
-        const uint64_t *mask = z->mask + r * chunks, *before = r % PAIR ? mask - chunks : mask;
-        look_at_row(z, r);
-        for (size_t c = 0; c < chunks; c++) {
-            alone += bits_in(mask[c]);
-            if (r % PAIR || r == rows - 1)
-                pair += bits_in(mask[c] | before[c]);
-        }
-        if (r % LOOK_ROWS < LOOK_ROWS - 1 && r < rows - 1)
-            continue;
-        best = best_rows(z->product, r + 1, chunks, alone, pair);
-        if (!best)
-            break;
+        found += look_at_row(z, r);
+        bool judge = r % LOOK_ROWS == LOOK_ROWS - 1 || r == rows - 1;
+        if (judge && !skipping_pays(z, r + 1, found))
+            return false;
     }
-    return best;
+    return true;
 }
 
+/* The chunk of a few panels, or of a shallow product, may be as large as its mask. */
 static void find_zeros(struct zeros *z, size_t rows)
 {
     const struct product *p = z->product;
     if (!p->zeros || rows < LEAST_ROWS || p->columns < PANEL_FLOATS)
         return;
-    z->chunks = (p->depth + ZEROS_CHUNK - 1) / ZEROS_CHUNK;
+    bool large = p->columns < SKIP_PANELS * PANEL_FLOATS || p->depth <= ZEROS_BITS;
+    z->chunk = large ? ZEROS_BITS : ZEROS_CHUNK;
+    z->chunks = (p->depth + z->chunk - 1) / z->chunk;
     z->sums = (float *)p->zeros;
-    z->mask = (uint64_t *)(void *)(z->sums + (rows + 1) * ZEROS_SUMS);
-    z->rows = look_at_rows(z, rows);
+    z->mask = (uint64_t *)(void *)(z->sums + rows * ZEROS_SUMS);
+    z->many = look_at_rows(z, rows);
 }
 
 /* ---- products */
 
-/* A chunk of the depth of a panel, for rows first..end-1 of `rows`. */
+/* A chunk of the depth of the panels that begin at a column. */
 struct piece {
-    const struct panel *panel;
-    const float *weights;
-    uint32_t tap, chunk;
+    const struct product *product;
+    const float *weights, *next; /* of the first panel; those of the piece that follows */
+    size_t panel;                /* floats from panel to panel */
+    uint32_t column;
+    uint32_t tap, chunk, numbers;
     bool starts, ends; /* the sums */
-    size_t first, end, rows;
 };
 
-/* Adds a row's numbers to its sums. */
-__attribute__((always_inline)) static inline void add_alone(const float *a, uint64_t mask,
-                                                            const float *weights, vector sum[PANEL])
+/* Adds the numbers of row `r` to the sums `from`: new sums, or outputs if the piece ends them. */
+__attribute__((always_inline)) static inline void add_row(const struct piece *piece, size_t r,
+                                                          const float *numbers, uint64_t mask,
+                                                          const float *from, float *to,
+                                                          const int panels, const bool ends)
 {
+    const float *weights = piece->weights;
+    const size_t panel = piece->panel;
+    vector sum[SKIP_PANELS][PANEL];
+    UNROLL for (int i = 0; i < panels; i++) UNROLL for (int v = 0; v < PANEL; v++) sum[i][v] =
+        *(const vector *)(from + i * PANEL_FLOATS + v * LANES);
     for (; mask; mask &= mask - 1) {
         size_t k = (size_t)__builtin_ctzll(mask);
-        vector x = vector_of(a[k]);
-        UNROLL for (int v = 0; v < PANEL; v++) sum[v] +=
-            x * *(const vector *)(weights + k * PANEL_FLOATS + v * LANES);
+        vector x = vector_of(numbers[k]);
+        const float *at = weights + k * PANEL_FLOATS;
+        UNROLL for (int i = 0; i < panels; i++) UNROLL for (int v = 0; v < PANEL; v++) sum[i][v] +=
+            x * *(const vector *)(at + (size_t)i * panel + v * LANES);
+    }
+    UNROLL for (int i = 0; i < panels; i++)
+    {
+        if (ends)
+            tile_store(piece->product, r, piece->column + (uint32_t)(i * PANEL_FLOATS),
+                       PANEL_FLOATS, 1, PANEL, sum + i);
+        UNROLL for (int v = 0; v < PANEL && !ends; v++) *
+            (vector *)(to + i * PANEL_FLOATS + v * LANES) = sum[i][v];
     }
 }
 
-__attribute__((always_inline)) static inline void add_pair(const float *a, const float *b,
-                                                           uint64_t mask, const float *weights,
-                                                           vector sum[PAIR][PANEL])
-{
-    for (; mask; mask &= mask - 1) {
-        size_t k = (size_t)__builtin_ctzll(mask);
-        vector x = vector_of(a[k]), y = vector_of(b[k]);
-        vector w[PANEL]; /* in registers: read once for both rows */
-        UNROLL for (int v = 0; v < PANEL; v++) w[v] =
-            *(const vector *)(weights + k * PANEL_FLOATS + v * LANES);
-        UNROLL for (int v = 0; v < PANEL; v++) sum[0][v] += x * w[v];
-        UNROLL for (int v = 0; v < PANEL; v++) sum[1][v] += y * w[v];
+/* Functions of their own, so that the loop over the rows keeps its pointers out of the vector
+ * registers: on their way back they would wait for the products. */
+#define DEFINE_ADD(name, panels, ends)                                                             \
+    __attribute__((noinline)) static void name(const struct piece *piece, size_t r,                \
+                                               const float *numbers, uint64_t mask,                \
+                                               const float *from, float *to)                       \
+    {                                                                                              \
+        add_row(piece, r, numbers, mask, from, to, panels, ends);                                  \
     }
-}
+DEFINE_ADD(add_to_panel, 1, false)
+DEFINE_ADD(add_to_panels, SKIP_PANELS, false)
+DEFINE_ADD(end_panel, 1, true)
+DEFINE_ADD(end_panels, SKIP_PANELS, true)
 
-/* `n` floats, into the L2 cache. */
-static inline void fetch(const float *data, size_t n)
+/* [several panels][ends] */
+static void (*const add_numbers[2][2])(const struct piece *, size_t, const float *, uint64_t,
+                                       const float *, float *) = {
+    {add_to_panel, end_panel},
+    {add_to_panels, end_panels},
+};
+
+/* `n` floats, into the L2 cache.  (A function that but prefetches would not be called.) */
+__attribute__((always_inline)) static inline void fetch(const float *data, size_t n)
 {
     for (size_t i = 0; i < n; i += LINE_FLOATS)
         __builtin_prefetch(data + i, 0, 2);
 }
 
-/* What the piece after this one will read, or store: a part of it for each row. */
-static inline void fetch_next(const struct product *p, const struct piece *piece, size_t row)
+/* Where a row's outputs are stored, and what is added to them. */
+__attribute__((always_inline)) static inline void fetch_outputs(const struct piece *piece,
+                                                                size_t row, size_t n)
 {
-    size_t ahead = PAIR * (row - piece->first), column = piece->panel->first;
-    if (ahead < ZEROS_CHUNK)
-        fetch(piece->weights + (ZEROS_CHUNK + ahead) * PANEL_FLOATS, PAIR * PANEL_FLOATS);
-    if (!piece->starts)
-        return;
-    fetch(p->target + row * p->target_stride + column, PANEL_FLOATS);
+    const struct product *p = piece->product;
+    fetch(p->target + row * p->target_stride + piece->column, n);
     if (p->residual)
-        fetch(p->residual + row * p->residual_stride + column, PANEL_FLOATS);
+        fetch(p->residual + row * p->residual_stride + piece->column, n);
 }
 
-/* The row behind the last one of an odd number is that one again, which is not stored. */
-__attribute__((always_inline)) static inline void add_rows(const struct zeros *z,
-                                                           const struct piece *piece, size_t row,
-                                                           const int together)
+/* All rows.  Meanwhile, what is needed next comes from memory: a part of the weights with each row,
+ * and as the sums start what they are for. */
+static void add_piece(const struct zeros *z, const struct piece *piece, size_t rows, int panels)
+{
+    void (*add)(const struct piece *, size_t, const float *, uint64_t, const float *, float *) =
+        add_numbers[panels > 1][piece->ends];
+    const struct product *p = z->product;
+    size_t width = (size_t)panels * PANEL_FLOATS, ahead = piece->ends ? ROWS_AHEAD : 0;
+    size_t part = (piece->numbers * PANEL_FLOATS / LINE_FLOATS / rows + 1) * LINE_FLOATS;
+    size_t step = p->taps;
+    const float *const *source = p->source + piece->tap;
+    const uint64_t *mask = z->mask + piece->tap * z->chunks + piece->chunk;
+    float *sums = z->sums;
+    for (size_t r = 0; r < rows; r++, source += step, mask += step * z->chunks, sums += width) {
+        for (int i = 0; i < panels; i++)
+            fetch(piece->next + (size_t)i * piece->panel + r * part, part);
+        if (piece->starts)
+            fetch_outputs(piece, r + ahead, width);
+        add(piece, r, *source + piece->chunk * z->chunk, *mask,
+            piece->starts ? p->bias + piece->column : sums, sums);
+    }
+}
+
+/* All rows of the full panels that begin at a column, of which `panels` are taken together. */
+static void skip_zeros(const struct zeros *z, const struct panel *first, size_t rows, int panels)
 {
     const struct product *p = z->product;
-    float *sums = z->sums + (row - piece->first) * PANEL_FLOATS;
-    const float *numbers[PAIR];
-    uint64_t mask = 0;
-    vector sum[PAIR][PANEL];
-    UNROLL for (int i = 0; i < together; i++)
-    {
-        size_t r = row + (size_t)i < piece->rows ? row + (size_t)i : row;
-        const float *from = piece->starts ? p->bias + piece->panel->first : sums + i * PANEL_FLOATS;
-        numbers[i] = p->source[r * p->taps + piece->tap] + piece->chunk * ZEROS_CHUNK;
-        mask |= z->mask[(r * p->taps + piece->tap) * z->chunks + piece->chunk];
-        UNROLL for (int v = 0; v < PANEL; v++) sum[i][v] = *(const vector *)(from + v * LANES);
-        fetch_next(p, piece, r);
-    }
-    if (together == PAIR)
-        add_pair(numbers[0], numbers[1], mask, piece->weights, sum);
-    else
-        add_alone(numbers[0], mask, piece->weights, sum[0]);
-    if (!piece->ends) {
-        UNROLL for (int i = 0; i < together; i++) UNROLL for (int v = 0; v < PANEL; v++) *
-            (vector *)(sums + i * PANEL_FLOATS + v * LANES) = sum[i][v];
-        return;
-    }
-    tile_store(p, row, piece->panel->first, piece->panel->width, 1, PANEL, sum);
-    if (together == PAIR && row + 1 < piece->rows)
-        tile_store(p, row + 1, piece->panel->first, piece->panel->width, 1, PANEL, sum + 1);
-}
-
-static void add_piece(const struct zeros *z, const struct piece *piece)
-{
-    if (z->rows == PAIR)
-        for (size_t r = piece->first; r < piece->end; r += PAIR)
-            add_rows(z, piece, r, PAIR);
-    else
-        for (size_t r = piece->first; r < piece->end; r++)
-            add_rows(z, piece, r, 1);
-}
-
-/* All rows of a full panel. */
-static void skip_zeros(const struct zeros *z, const struct panel *panel, size_t rows)
-{
-    const struct product *p = z->product;
-    size_t most = (size_t)p->taps * p->depth * PANEL_FLOATS > L2_FLOATS ? rows : GROUP_ROWS;
-    for (size_t first = 0; first < rows; first += most) {
-        struct piece piece = {.panel = panel,
-                              .weights = panel->weights,
-                              .starts = true,
-                              .first = first,
-                              .end = rows - first < most ? rows : first + most,
-                              .rows = rows};
-        for (piece.tap = 0; piece.tap < p->taps; piece.tap++)
-            for (piece.chunk = 0; piece.chunk < z->chunks; piece.chunk++) {
-                uint32_t left = p->depth - piece.chunk * ZEROS_CHUNK;
-                piece.ends = piece.tap == p->taps - 1 && piece.chunk == z->chunks - 1;
-                add_piece(z, &piece);
-                piece.weights += (left < ZEROS_CHUNK ? left : ZEROS_CHUNK) * PANEL_FLOATS;
-                piece.starts = false;
-            }
-    }
+    struct piece piece = {.product = p,
+                          .next = first->weights,
+                          .panel = (size_t)p->taps * p->depth * PANEL_FLOATS,
+                          .column = first->first,
+                          .starts = true};
+    for (piece.tap = 0; piece.tap < p->taps; piece.tap++)
+        for (piece.chunk = 0; piece.chunk < z->chunks; piece.chunk++) {
+            uint32_t left = p->depth - piece.chunk * z->chunk;
+            piece.numbers = left < z->chunk ? left : z->chunk;
+            piece.ends = piece.tap == p->taps - 1 && piece.chunk == z->chunks - 1;
+            piece.weights = piece.next;
+            piece.next += piece.numbers * PANEL_FLOATS;
+            if (piece.ends)
+                piece.next += (size_t)(panels - 1) * piece.panel;
+            add_piece(z, &piece, rows, panels);
+            piece.starts = false;
+        }
 }
