@@ -116,7 +116,7 @@ const struct kernels KERNELS_TABLE = {
     .name = KERNELS_NAME,
     .lanes = LANES,
     .panel = PANEL,
-    .skips = PANEL_FLOATS >= 64,
+    .skips = SKIP_VECTORS * LANES >= 64,
     .multiply = multiply,
     .gather = gather,
     .depthwise = depthwise,

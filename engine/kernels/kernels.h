@@ -181,7 +181,7 @@ struct kernels {
     const char *name;
     uint32_t lanes; /* floats of a vector */
     uint32_t panel; /* vectors of a full panel of packed weights */
-    bool skips;     /* skipping zeros pays: panels are wide enough for them */
+    bool skips;     /* skipping zeros pays: vectors are wide enough */
 
     void (*multiply)(const struct product *product, size_t rows);
 

@@ -27,26 +27,38 @@ struct zeros {
     float *sums; /* of all rows, for the panels that are taken together */
 };
 
+/* Of LANES numbers. */
 #if defined(__AVX512F__)
-static uint64_t nonzero_mask(const float *x, uint32_t n)
+static uint64_t nonzero_lanes(const float *x)
 {
-    uint64_t mask = 0;
-    for (uint32_t k = 0; k < n; k += LANES) {
-        __mmask16 here = (__mmask16)(n - k < LANES ? (1u << (n - k)) - 1 : 0xffffu);
-        __m512 part = _mm512_maskz_loadu_ps(here, x + k);
-        mask |= (uint64_t)_mm512_cmp_ps_mask(part, _mm512_setzero_ps(), _CMP_NEQ_UQ) << k;
-    }
-    return mask;
+    return _mm512_cmp_ps_mask(_mm512_loadu_ps(x), _mm512_setzero_ps(), _CMP_NEQ_UQ);
+}
+#elif defined(__AVX2__)
+static uint64_t nonzero_lanes(const float *x)
+{
+    __m256 differ = _mm256_cmp_ps(_mm256_loadu_ps(x), _mm256_setzero_ps(), _CMP_NEQ_UQ);
+    return (uint64_t)_mm256_movemask_ps(differ);
 }
 #else
-static uint64_t nonzero_mask(const float *x, uint32_t n)
+static uint64_t nonzero_lanes(const float *x)
 {
     uint64_t mask = 0;
-    for (uint32_t k = 0; k < n; k++)
-        mask |= (uint64_t)(float_bits(x[k]) << 1 != 0) << k;
+    for (uint32_t i = 0; i < LANES; i++)
+        mask |= (uint64_t)(x[i] != 0) << i;
     return mask;
 }
 #endif
+
+static uint64_t nonzero_mask(const float *x, uint32_t n)
+{
+    uint64_t mask = 0;
+    uint32_t k = 0;
+    for (; k + LANES <= n; k += LANES)
+        mask |= nonzero_lanes(x + k) << k;
+    for (; k < n; k++)
+        mask |= (uint64_t)(x[k] != 0) << k;
+    return mask;
+}
 
 /* How many numbers of the row are not zero. */
 static size_t look_at_row(const struct zeros *z, size_t row)
