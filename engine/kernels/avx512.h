@@ -3,6 +3,22 @@
 #define VECTOR_MAX(x, y) ((vector)_mm512_max_ps((__m512)(x), (__m512)(y)))
 #define VECTOR_MIN(x, y) ((vector)_mm512_min_ps((__m512)(x), (__m512)(y)))
 
+/* Masks as numbers.  If gcc 12 widens one itself and lacks registers, it may store its byte or two
+ * and read eight. */
+static inline uint32_t bits_of_8(__mmask8 mask)
+{
+    uint32_t bits;
+    __asm__("kmovb %1, %0" : "=r"(bits) : "k"(mask));
+    return bits;
+}
+
+static inline uint32_t bits_of_16(__mmask16 mask)
+{
+    uint32_t bits;
+    __asm__("kmovw %1, %0" : "=r"(bits) : "k"(mask));
+    return bits;
+}
+
 static inline __m512 widen(__m256i half)
 {
     return (__m512)_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16);

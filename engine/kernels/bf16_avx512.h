@@ -38,7 +38,7 @@ static inline uint32_t side_by_side(const void *const *source, uint32_t taps, __
     __mmask8 there = (__mmask8)(taps >= 8 ? 0xffu : (1u << taps) - 1);
     __m512i at = _mm512_maskz_loadu_epi64(there, source);
     __m512i wanted = _mm512_add_epi64(_mm512_set1_epi64((int64_t)(uintptr_t)*source), step);
-    uint32_t differ = ~(uint32_t)_mm512_mask_cmpeq_epi64_mask(there, at, wanted);
+    uint32_t differ = ~bits_of_8(_mm512_mask_cmpeq_epi64_mask(there, at, wanted));
     return (uint32_t)__builtin_ctz(differ);
 }
 

@@ -31,7 +31,8 @@ struct zeros {
 #if defined(__AVX512F__)
 static uint64_t nonzero_lanes(const float *x)
 {
-    return _mm512_cmp_ps_mask(_mm512_loadu_ps(x), _mm512_setzero_ps(), _CMP_NEQ_UQ);
+    __m512 numbers = _mm512_loadu_ps(x);
+    return bits_of_16(_mm512_cmp_ps_mask(numbers, _mm512_setzero_ps(), _CMP_NEQ_UQ));
 }
 #elif defined(__AVX2__)
 static uint64_t nonzero_lanes(const float *x)
