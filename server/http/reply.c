@@ -1,4 +1,5 @@
-/* Answers: set once, by whoever comes first; the connection sends them. */
+/* Answers: set once, by whoever comes first; the connection sends them.  None is set once the
+ * client has left, as what ends because of that would be logged as if it had been read. */
 #include "http/exchange.h"
 
 #include <stdarg.h>
@@ -72,7 +73,7 @@ static void set_answer(struct exchange *exchange, const struct http_answer *from
     if (whole)
         compress(exchange, &answer);
     pthread_mutex_lock(&exchange->lock);
-    if (exchange->answer.status == 0 && exchange->connection) {
+    if (exchange->answer.status == 0 && exchange->connection && !exchange->gone) {
         whole = whole && copy_headers(exchange, from, &answer);
         answer.status = from->status;
         if (!whole) {

@@ -13,7 +13,7 @@
 #include "http/http.h"
 #include "sockets.h"
 
-static atomic_int gone_calls, release_calls, streams_refused;
+static atomic_int gone_calls, release_calls, streams_refused, n_waiting;
 static atomic_int accesses;
 static _Atomic(int) last_status;
 static struct http_exchange *_Atomic held;
@@ -115,6 +115,20 @@ static inline void handle_hold(struct http_exchange *exchange, void *context)
     atomic_store(&held, exchange);
 }
 
+/* As a call does that ends when its client leaves. */
+static inline void answer_gone(void *exchange)
+{
+    http_reply_error(exchange, 503, "the client has gone");
+}
+
+/* Is answered when its client leaves, and not before. */
+static inline void handle_until_gone(struct http_exchange *exchange, void *context)
+{
+    (void)context;
+    http_on_gone(exchange, answer_gone, note_release, exchange);
+    atomic_fetch_add(&n_waiting, 1);
+}
+
 static inline struct http_exchange *take_held(void)
 {
     struct http_exchange *exchange = NULL;
@@ -188,6 +202,7 @@ static const struct http_route support_routes[] = {
     {"GET", "/big", handle_big, HTTP_SCOPE_NONE, HTTP_PUBLIC, HTTP_BODY_NONE},
     {"GET POST", "/later", handle_later, HTTP_SCOPE_NONE, HTTP_PUBLIC, HTTP_BODY_SMALL},
     {"GET POST", "/hold", handle_hold, HTTP_SCOPE_NONE, HTTP_PUBLIC, HTTP_BODY_SMALL},
+    {"GET", "/until-gone", handle_until_gone, HTTP_SCOPE_NONE, HTTP_PUBLIC, HTTP_BODY_NONE},
     {"GET", "/events", handle_events, HTTP_SCOPE_NONE, HTTP_PUBLIC, HTTP_BODY_NONE},
     {"GET", "/flood", handle_flood, HTTP_SCOPE_NONE, HTTP_PUBLIC, HTTP_BODY_NONE},
     {"GET", "/silence", handle_silence, HTTP_SCOPE_NONE, HTTP_PUBLIC, HTTP_BODY_NONE},

@@ -334,6 +334,22 @@ static void test_client_gone(void **state)
     assert_int_equal(atomic_load(&gone_calls), 1);
 }
 
+/* What ends because its client has left, and is quick to say so, is not an answer. */
+static void test_answered_because_gone(void **state)
+{
+    for (int i = 0; i < 10; i++) {
+        int before = atomic_load(&accesses);
+        atomic_store(&n_waiting, 0);
+        int fd = client_connect(*state);
+        client_say(fd, "GET /until-gone HTTP/1.1\r\nHost: x\r\n\r\n");
+        assert_true(wait_for(&n_waiting, 1));
+        sleep_ms(10);
+        close(fd);
+        assert_true(wait_for(&accesses, before + 1));
+        assert_int_equal(atomic_load(&last_status), 499);
+    }
+}
+
 /* A part of a request and the end in one breath. */
 static void test_abandoned(void **state)
 {
@@ -812,6 +828,7 @@ int main(void)
         WITH(test_gzip_answer),
         WITH(test_answers_from_other_threads),
         WITH(test_client_gone),
+        WITH(test_answered_because_gone),
         WITH(test_abandoned),
         WITH(test_answered_is_not_gone),
         WITH(test_events),
