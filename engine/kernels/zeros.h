@@ -99,13 +99,14 @@ static bool look_at_rows(const struct zeros *z, size_t rows)
     return true;
 }
 
-/* The chunk of a few panels, or of a shallow product, may be as large as its mask. */
+/* The chunk of few or narrow panels, or of a shallow product, may be as large as its mask. */
 static void find_zeros(struct zeros *z, size_t rows)
 {
     const struct product *p = z->product;
     if (!p->zeros || rows < LEAST_ROWS || p->columns < PANEL_FLOATS)
         return;
-    bool large = p->columns < SKIP_PANELS * PANEL_FLOATS || p->depth <= ZEROS_BITS;
+    bool narrow = SKIP_VECTORS * LANES < ZEROS_SUMS || p->columns < SKIP_PANELS * PANEL_FLOATS;
+    bool large = narrow || p->depth <= ZEROS_BITS;
     z->chunk = large ? ZEROS_BITS : ZEROS_CHUNK;
     z->chunks = (p->depth + z->chunk - 1) / z->chunk;
     z->sums = (float *)p->zeros;
@@ -125,23 +126,30 @@ struct piece {
     bool starts, ends; /* the sums */
 };
 
+/* The same pointer, in a register of its own; else it may be computed anew for each number. */
+__attribute__((always_inline)) static inline const float *keep(const float *data)
+{
+    __asm__("" : "+r"(data));
+    return data;
+}
+
 /* Adds the numbers of row `r` to the sums `from`: new sums, or outputs if the piece ends them. */
 __attribute__((always_inline)) static inline void add_row(const struct piece *piece, size_t r,
                                                           const float *numbers, uint64_t mask,
                                                           const float *from, float *to,
                                                           const int panels, const bool ends)
 {
-    const float *weights = piece->weights;
-    const size_t panel = piece->panel;
     vector sum[SKIP_PANELS][PANEL];
     UNROLL for (int i = 0; i < panels; i++) UNROLL for (int v = 0; v < PANEL; v++) sum[i][v] =
         *(const vector *)(from + i * PANEL_FLOATS + v * LANES);
+    const float *weights[SKIP_PANELS];
+    UNROLL for (int i = 0; i < panels; i++) weights[i] =
+        keep(piece->weights + (size_t)i * piece->panel);
     for (; mask; mask &= mask - 1) {
         size_t k = (size_t)__builtin_ctzll(mask);
         vector x = vector_of(numbers[k]);
-        const float *at = weights + k * PANEL_FLOATS;
         UNROLL for (int i = 0; i < panels; i++) UNROLL for (int v = 0; v < PANEL; v++) sum[i][v] +=
-            x * *(const vector *)(at + (size_t)i * panel + v * LANES);
+            x * *(const vector *)(weights[i] + k * PANEL_FLOATS + v * LANES);
     }
     UNROLL for (int i = 0; i < panels; i++)
     {
@@ -199,7 +207,8 @@ static void add_piece(const struct zeros *z, const struct piece *piece, size_t r
         add_numbers[panels > 1][piece->ends];
     const struct product *p = z->product;
     size_t width = (size_t)panels * PANEL_FLOATS, ahead = piece->ends ? ROWS_AHEAD : 0;
-    size_t part = (piece->numbers * PANEL_FLOATS / LINE_FLOATS / rows + 1) * LINE_FLOATS;
+    size_t lines = piece->numbers * PANEL_FLOATS / LINE_FLOATS;
+    size_t part = (lines + rows - 1) / rows * LINE_FLOATS;
     size_t step = p->taps;
     const float *const *source = p->source + piece->tap;
     const uint64_t *mask = z->mask + piece->tap * z->chunks + piece->chunk;

@@ -1,12 +1,20 @@
-/* A pool of threads.  Workers sleep on a condition between runs; within a run they take indices
- * from a common counter until it is used up.  A run ends when every worker has come back, so that
- * nobody can take an index of one run with the task of another. */
+/* A pool of threads.  Within a run, workers take indices from a common counter until it is used up.
+ * A run ends when all that have joined it have come back, so that nobody can take an index of one
+ * run with the task of another; whoever comes later joins the next.
+ *
+ * Whoever waits looks out for a moment before it sleeps on a condition: the runs of a network's
+ * layers follow each other at once, and to be woken takes as long as many a layer. */
 #include "codec/thread_pool.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
+
+#include "codec/clock.h"
+
+#define LOOK_OUT_MS 0.2
 
 struct worker {
     struct pool *pool;
@@ -19,9 +27,10 @@ struct pool {
     struct worker *workers;
     pthread_mutex_t lock;
     pthread_cond_t begin, end;
-    uint64_t run;  /* number of runs so far, under lock, as are the next two */
-    uint32_t busy; /* workers that are still in this run */
-    bool stop;
+    /* Changed under lock, looked at without. */
+    atomic_uint run;    /* number of runs so far */
+    atomic_uint inside; /* workers that have joined this one */
+    bool is_open, stop; /* under lock */
     void (*task)(void *argument, uint32_t index, uint32_t thread);
     void *argument;
     uint32_t count;
@@ -38,31 +47,75 @@ static void take_indices(struct pool *pool, uint32_t thread)
     }
 }
 
-/* Waits for a run after number `seen`; false when the pool closes. */
-static bool wait_for_run(struct pool *pool, uint64_t *seen)
+/* For a moment, until *number is `value`, or is not, as `wanted`.  Other threads that are ready go
+ * first. */
+static void look_out(const atomic_uint *number, unsigned value, bool wanted)
 {
+    double end_ms = clock_ms() + LOOK_OUT_MS;
+    while ((atomic_load(number) == value) != wanted && clock_ms() < end_ms)
+        sched_yield();
+}
+
+/* Joins a run after number `seen`; false when the pool closes. */
+static bool join_run(struct pool *pool, unsigned *seen)
+{
+    look_out(&pool->run, *seen, false);
     pthread_mutex_lock(&pool->lock);
-    while (pool->run == *seen && !pool->stop)
+    while (!pool->stop && (!pool->is_open || atomic_load(&pool->run) == *seen))
         pthread_cond_wait(&pool->begin, &pool->lock);
-    *seen = pool->run;
+    *seen = atomic_load(&pool->run);
     bool stop = pool->stop;
+    if (!stop)
+        atomic_fetch_add(&pool->inside, 1u);
     pthread_mutex_unlock(&pool->lock);
     return !stop;
+}
+
+static void leave_run(struct pool *pool)
+{
+    pthread_mutex_lock(&pool->lock);
+    if (atomic_fetch_sub(&pool->inside, 1u) == 1)
+        pthread_cond_signal(&pool->end);
+    pthread_mutex_unlock(&pool->lock);
 }
 
 static void *work(void *argument)
 {
     struct worker *worker = argument;
     struct pool *pool = worker->pool;
-    uint64_t seen = 0;
-    while (wait_for_run(pool, &seen)) {
+    unsigned seen = 0;
+    while (join_run(pool, &seen)) {
         take_indices(pool, worker->number);
-        pthread_mutex_lock(&pool->lock);
-        if (--pool->busy == 0)
-            pthread_cond_signal(&pool->end);
-        pthread_mutex_unlock(&pool->lock);
+        leave_run(pool);
     }
     return NULL;
+}
+
+static void open_run(struct pool *pool, uint32_t count,
+                     void (*task)(void *argument, uint32_t index, uint32_t thread), void *argument)
+{
+    pthread_mutex_lock(&pool->lock);
+    pool->task = task;
+    pool->argument = argument;
+    pool->count = count;
+    atomic_store(&pool->next, 0u);
+    pool->is_open = true;
+    atomic_fetch_add(&pool->run, 1u);
+    pthread_cond_broadcast(&pool->begin);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+/* All indices are taken; some may still be worked on. */
+static void close_run(struct pool *pool)
+{
+    pthread_mutex_lock(&pool->lock);
+    pool->is_open = false;
+    pthread_mutex_unlock(&pool->lock);
+    look_out(&pool->inside, 0, true);
+    pthread_mutex_lock(&pool->lock);
+    while (atomic_load(&pool->inside) > 0)
+        pthread_cond_wait(&pool->end, &pool->lock);
+    pthread_mutex_unlock(&pool->lock);
 }
 
 void pool_run(struct pool *pool, uint32_t count,
@@ -73,22 +126,9 @@ void pool_run(struct pool *pool, uint32_t count,
             task(argument, i, 0);
         return;
     }
-    pthread_mutex_lock(&pool->lock);
-    pool->task = task;
-    pool->argument = argument;
-    pool->count = count;
-    atomic_store(&pool->next, 0u);
-    pool->busy = pool->started;
-    pool->run++;
-    pthread_cond_broadcast(&pool->begin);
-    pthread_mutex_unlock(&pool->lock);
-
+    open_run(pool, count, task, argument);
     take_indices(pool, 0);
-
-    pthread_mutex_lock(&pool->lock);
-    while (pool->busy > 0)
-        pthread_cond_wait(&pool->end, &pool->lock);
-    pthread_mutex_unlock(&pool->lock);
+    close_run(pool);
 }
 
 enum lm_status pool_create(uint32_t threads, struct pool **out, struct lm_error *error)

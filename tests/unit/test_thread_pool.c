@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -52,6 +53,20 @@ static void calls_every_index_once(void **state)
     }
 }
 
+/* Runs that follow at once find the workers awake, those after a pause asleep. */
+static void runs_follow_each_other(void **state)
+{
+    (void)state;
+    struct pool *pool = NULL;
+    assert_int_equal(pool_create(THREADS, &pool, NULL), LM_OK);
+    for (uint32_t round = 0; round < 2000; round++) {
+        run_and_check(pool, 2 + round % 7);
+        if (round % 100 == 0)
+            nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    }
+    pool_free(pool);
+}
+
 static void refuses_odd_numbers_of_threads(void **state)
 {
     (void)state;
@@ -68,6 +83,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(calls_every_index_once),
+        cmocka_unit_test(runs_follow_each_other),
         cmocka_unit_test(refuses_odd_numbers_of_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
