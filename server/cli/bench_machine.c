@@ -20,7 +20,7 @@ enum lm_status bench_measure_sgemm(uint32_t threads, double *out, struct lm_erro
 {
     struct pool *pool = NULL;
     double gflops[POOL_MAX_THREADS] = {0}, sum = 0;
-    enum lm_status status = pool_create(threads, &pool, error);
+    enum lm_status status = pool_create(threads, 0, &pool, error);
     if (status != LM_OK)
         return status;
     pool_run(pool, threads, sgemm_task, gflops);
@@ -61,7 +61,7 @@ enum lm_status bench_measure_stream(uint32_t threads, double *out, struct lm_err
     struct stream stream = {.part = STREAM_FLOATS / threads};
     double best = 0;
     struct pool *pool = NULL;
-    enum lm_status status = pool_create(threads, &pool, error);
+    enum lm_status status = pool_create(threads, 0, &pool, error);
     if (status != LM_OK)
         return status;
     stream.arrays = malloc(3 * stream.part * threads * sizeof *stream.arrays);

@@ -229,7 +229,7 @@ static enum lm_status create_sessions(const struct lm_model *model,
         return lm_fail(error, LM_NOMEM, "out of memory for %u threads", options->threads);
     if (options->batch > 1)
         return batches_create(model, options->batch, options->threads, &bench->batches, error);
-    enum lm_status status = pool_create(options->threads, &bench->pool, error);
+    enum lm_status status = pool_create(options->threads, 0, &bench->pool, error);
     if (status == LM_OK)
         status = runner_create(model, 1, bench->pool, &bench->lone, error);
     return status;

@@ -179,7 +179,7 @@ static enum lm_status predict(const struct arguments *arguments, struct work *wo
     if (status == LM_OK && work->region)
         status = read_visible(work, error);
     if (status == LM_OK)
-        status = pool_create(arguments->threads, &work->pool, error);
+        status = pool_create(arguments->threads, 0, &work->pool, error);
     if (status == LM_OK)
         status = runner_create(work->model, 1, work->pool, &work->runner, error);
     if (status != LM_OK)

@@ -126,7 +126,7 @@ static enum lm_status create_session(uint32_t threads, struct tensor_work *work,
     for (uint32_t i = 0; i < batch && status == LM_OK; i++)
         status = lm_mask_create(work->info.width, work->info.height, &work->masks[i], error);
     if (status == LM_OK)
-        status = pool_create(threads, &work->pool, error);
+        status = pool_create(threads, 0, &work->pool, error);
     if (status == LM_OK)
         status = lm_session_create(work->model, batch, threads, &work->session, error);
     work->logits = calloc(work->images, work->info.classes * sizeof *work->logits);

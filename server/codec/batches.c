@@ -9,6 +9,7 @@ enum { DEFAULT_SESSION_BYTES = 32 << 20 };
 struct runner {
     struct lm_session *session;
     struct lm_parallel parallel; /* its threads are 0 without a pool */
+    bool shared;                 /* it is used */
     float *logits;               /* of a micro-batch */
 };
 
@@ -57,6 +58,7 @@ enum lm_status runner_create(const struct lm_model *model, uint32_t size, struct
         return lm_fail(error, LM_NOMEM, "out of memory to run a network");
     if (pool)
         runner->parallel = pool_parallel(pool);
+    runner->shared = pool;
     runner->logits = calloc(size, info.classes * sizeof *runner->logits);
     enum lm_status status = LM_OK;
     if (!runner->logits)
@@ -81,13 +83,18 @@ void runner_free(struct runner *runner)
     free(runner);
 }
 
-uint64_t runner_bytes(const struct lm_model *model, uint32_t size)
+uint64_t runner_bytes(const struct lm_model *model, uint32_t size, const struct pool *pool)
 {
     struct lm_model_info info;
     lm_model_info(model, &info);
-    uint64_t session = lm_session_bytes(model, size, 1);
+    uint64_t session = lm_session_bytes(model, size, pool ? pool_threads(pool) : 1);
     uint64_t rest = sizeof(struct runner) + (uint64_t)size * info.classes * sizeof(float);
     return session > UINT64_MAX - rest ? UINT64_MAX : session + rest;
+}
+
+void runner_share(struct runner *runner, bool shared)
+{
+    runner->shared = shared && runner->parallel.threads > 0;
 }
 
 uint32_t batches_default_size(const struct lm_model *model)
@@ -116,7 +123,7 @@ enum lm_status runner_take_batch(struct runner *runner, const struct batches_wor
     lm_session_turn_to(runner->session, work->picture);
     if (status == LM_OK)
         status = lm_session_run(runner->session, n, planes, visible, runner->logits,
-                                runner->parallel.threads > 0 ? &runner->parallel : NULL, error);
+                                runner->shared ? &runner->parallel : NULL, error);
     if (status == LM_OK)
         status = work->take(work->context, first, n, runner->logits, thread, error);
     return status;
@@ -172,7 +179,7 @@ enum lm_status batches_create(const struct lm_model *model, uint32_t size, uint3
     if (!batches)
         return lm_fail(error, LM_NOMEM, "out of memory for micro-batches");
     *batches = (struct batches){.size = size, .threads = threads};
-    enum lm_status status = pool_create(threads, &batches->pool, error);
+    enum lm_status status = pool_create(threads, 0, &batches->pool, error);
     if (status != LM_OK)
         goto failed;
     batches->runners = calloc(threads, sizeof *batches->runners);

@@ -58,15 +58,20 @@ uint32_t batches_default_size(const struct lm_model *model);
 /* What one thread runs a network with: a session, and room for a micro-batch's logits. */
 struct runner;
 
-/* size: items of a micro-batch, 1..256.  pool: runs each micro-batch on all of its threads; NULL:
- * on the calling thread alone; the result is the same.  The model and the pool must outlive it.
+/* size: items of a micro-batch, 1..256.  pool: runs each micro-batch on all of its threads (see
+ * runner_share); NULL: on the calling thread alone; the result is the same.  The model and the pool
+ * must outlive it.
  * Errors: LM_INVALID, LM_LIMIT, LM_NOMEM. */
 enum lm_status runner_create(const struct lm_model *model, uint32_t size, struct pool *pool,
                              struct runner **out, struct lm_error *error);
 void runner_free(struct runner *runner); /* NULL is fine */
 
-/* Memory of a runner without a pool, bytes. */
-uint64_t runner_bytes(const struct lm_model *model, uint32_t size);
+/* Memory of a runner, bytes. */
+uint64_t runner_bytes(const struct lm_model *model, uint32_t size, const struct pool *pool);
+
+/* Whether the next micro-batches run on the pool, if it has one, as they do at first.  For a pool
+ * of several runners, which one of them may use at a time. */
+void runner_share(struct runner *runner, bool shared);
 
 struct lm_session *runner_session(struct runner *runner);
 

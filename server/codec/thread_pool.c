@@ -12,6 +12,8 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
+#include <sys/resource.h>
+
 #include "codec/clock.h"
 
 #define LOOK_OUT_MS 0.2
@@ -24,6 +26,7 @@ struct worker {
 
 struct pool {
     uint32_t threads, started; /* started: workers that are running */
+    int niceness;
     struct worker *workers;
     pthread_mutex_t lock;
     pthread_cond_t begin, end;
@@ -84,6 +87,8 @@ static void *work(void *argument)
     struct worker *worker = argument;
     struct pool *pool = worker->pool;
     unsigned seen = 0;
+    if (pool->niceness > 0)
+        setpriority(PRIO_PROCESS, 0, pool->niceness); /* on Linux, of this thread alone */
     while (join_run(pool, &seen)) {
         take_indices(pool, worker->number);
         leave_run(pool);
@@ -131,7 +136,8 @@ void pool_run(struct pool *pool, uint32_t count,
     close_run(pool);
 }
 
-enum lm_status pool_create(uint32_t threads, struct pool **out, struct lm_error *error)
+enum lm_status pool_create(uint32_t threads, int niceness, struct pool **out,
+                           struct lm_error *error)
 {
     if (threads < 1 || threads > POOL_MAX_THREADS)
         return lm_fail(error, LM_INVALID, "threads: %u is not from 1 to %d", threads,
@@ -144,6 +150,7 @@ enum lm_status pool_create(uint32_t threads, struct pool **out, struct lm_error 
         return lm_fail(error, LM_NOMEM, "out of memory for %u threads", threads);
     }
     pool->threads = threads;
+    pool->niceness = niceness;
     pool->workers = workers;
     pthread_mutex_init(&pool->lock, NULL);
     pthread_cond_init(&pool->begin, NULL);

@@ -11,9 +11,11 @@ enum { POOL_MAX_THREADS = 256 };
 
 struct pool;
 
-/* `threads` counts the caller of pool_run, which works too: 1 starts none.
- * Errors: LM_INVALID (not 1 to 256), LM_NOMEM (no memory, or the system gives no more threads). */
-enum lm_status pool_create(uint32_t threads, struct pool **out, struct lm_error *error);
+/* `threads` counts the caller of pool_run, which works too: 1 starts none.  niceness: of those that
+ * it starts, 0 (as the caller) to 19.  Errors: LM_INVALID (not 1 to 256), LM_NOMEM (no memory, or
+ * the system gives no more threads). */
+enum lm_status pool_create(uint32_t threads, int niceness, struct pool **out,
+                           struct lm_error *error);
 void pool_free(struct pool *pool); /* NULL is fine */
 
 uint32_t pool_threads(const struct pool *pool);

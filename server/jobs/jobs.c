@@ -9,7 +9,8 @@
 
 #include "jobs/scheduler.h"
 
-enum { DEFAULT_QUEUE = 100, DEFAULT_RUNNING = 16, LONGEST_RETRY_S = 60 };
+/* A micro-batch's layers gain little from more threads than MOST_HELPERS, and each takes memory. */
+enum { DEFAULT_QUEUE = 100, DEFAULT_RUNNING = 16, LONGEST_RETRY_S = 60, MOST_HELPERS = 8 };
 
 static const uint64_t default_memory_bytes = UINT64_C(1) << 30;
 static const uint64_t default_session_bytes = UINT64_C(2) << 30;
@@ -65,25 +66,24 @@ static void init_locks(struct jobs *jobs)
     pthread_condattr_destroy(&attributes);
 }
 
+/* With all signals blocked. */
 static enum lm_status start_workers(struct jobs *jobs, struct lm_error *error)
 {
-    uint32_t n = jobs->options.workers;
+    uint32_t n = jobs->options.workers, threads = n < MOST_HELPERS ? n : MOST_HELPERS;
     enum lm_status status = LM_OK;
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
+    if (n > 1)
+        status = pool_create(threads, WORKER_NICENESS, &jobs->helpers, error);
     for (uint32_t i = 0; i < n && status == LM_OK; i++) {
         struct job_worker *worker = &jobs->workers[i];
         worker->jobs = jobs;
         worker->number = i;
         status = sessions_create(jobs->options.batch, jobs->options.session_bytes / n,
-                                 &worker->sessions, error);
+                                 jobs->helpers, &worker->sessions, error);
         if (status == LM_OK && pthread_create(&worker->thread, NULL, worker_main, worker) != 0)
             status = lm_fail(error, LM_NOMEM, "the system gave %u of %u threads", i, n);
         if (status == LM_OK)
             jobs->started_workers++;
     }
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
     return status;
 }
 
@@ -107,7 +107,11 @@ enum lm_status jobs_create(const struct jobs_options *options, struct jobs **out
     jobs->options = resolved;
     jobs->workers = workers;
     init_locks(jobs);
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
     enum lm_status status = start_workers(jobs, error);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (status != LM_OK) {
         jobs_free(jobs);
         return status;
@@ -230,6 +234,7 @@ void jobs_free(struct jobs *jobs)
         pthread_join(jobs->workers[i].thread, NULL);
     for (uint32_t i = 0; i < jobs->options.workers; i++)
         sessions_free(jobs->workers[i].sessions);
+    pool_free(jobs->helpers);
     pthread_mutex_destroy(&jobs->lock);
     pthread_cond_destroy(&jobs->work);
     pthread_cond_destroy(&jobs->no_jobs);

@@ -22,6 +22,9 @@
  * been started take turns by micro-batch, and the others are started in the order they came, as far
  * as running_limit and memory_bytes let them.
  *
+ * A micro-batch that is all there is to do (a predict on an idle machine) runs on the threads of a
+ * pool besides, as many as there are workers, 8 at most.
+ *
  * Deadlines and cancelling are looked at between steps, and when a preparation asks; a job whose
  * last micro-batch has been handed out is not stopped by its deadline any more.
  *

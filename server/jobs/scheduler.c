@@ -113,6 +113,11 @@ bool scheduler_has_steps(const struct live_job *job)
     return job->state != JOB_RUNNING || job->next_batch < job->batches;
 }
 
+bool scheduler_is_alone(const struct jobs *jobs, const struct live_job *job)
+{
+    return jobs->live_count == 1 && job->in_flight == 1 && !scheduler_has_steps(job);
+}
+
 /* All jobs are looked at only when one's deadline has passed. */
 void scheduler_expire(struct jobs *jobs, uint64_t now_ns)
 {

@@ -42,6 +42,8 @@ struct job_worker {
     uint32_t number;
     pthread_t thread;
     struct sessions *sessions;
+    bool
+        is_alone; /* no other worker has anything to do: its micro-batch runs on the helpers, too */
     const struct live_job *preparing; /* NULL: none */
     uint32_t overtaken[JOB_CLASSES];  /* micro-batches of higher classes that went before this one,
                                          in a row */
@@ -51,6 +53,7 @@ struct jobs {
     struct jobs_options options;
     struct job_worker *workers;
     uint32_t started_workers;
+    struct pool *helpers; /* of the worker that is alone; NULL: none */
 
     pthread_mutex_t lock;   /* of all below */
     pthread_cond_t work;    /* there may be a step to take */
@@ -105,13 +108,18 @@ void scheduler_withhold(struct live_job *job);
 /* There are micro-batches (or all of them) left to hand out. */
 bool scheduler_has_steps(const struct live_job *job);
 
+/* All that there is to do is the one micro-batch of this job that is in flight. */
+bool scheduler_is_alone(const struct jobs *jobs, const struct live_job *job);
+
 /* The job has been told its end: forgets it, and makes room for others. */
 void scheduler_remove(struct jobs *jobs, struct live_job *job);
 
 /* Wakes idle workers: there may be steps for them. */
 void scheduler_wake(struct jobs *jobs);
 
-/* worker.c: the thread of a worker. */
+/* worker.c: the thread of a worker.  Threads that serve connections go first: they have little to
+ * do, and callers wait for them. */
+enum { WORKER_NICENESS = 10 };
 void *worker_main(void *worker);
 
 #endif

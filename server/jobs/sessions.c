@@ -16,20 +16,22 @@ struct cached {
 struct sessions {
     uint32_t batch;
     uint64_t limit_bytes;
+    struct pool *helpers; /* NULL: none */
     pthread_mutex_t lock; /* of all below */
     struct cached *first; /* the last used */
     uint32_t count;
     uint64_t bytes;
 };
 
-enum lm_status sessions_create(uint32_t batch, uint64_t limit_bytes, struct sessions **out,
-                               struct lm_error *error)
+enum lm_status sessions_create(uint32_t batch, uint64_t limit_bytes, struct pool *helpers,
+                               struct sessions **out, struct lm_error *error)
 {
     struct sessions *sessions = calloc(1, sizeof *sessions);
     if (!sessions)
         return lm_fail(error, LM_NOMEM, "out of memory for a worker's sessions");
     sessions->batch = batch;
     sessions->limit_bytes = limit_bytes;
+    sessions->helpers = helpers;
     pthread_mutex_init(&sessions->lock, NULL);
     *out = sessions;
     return LM_OK;
@@ -87,7 +89,12 @@ static struct cached *create_cached(struct sessions *sessions, const struct lm_m
                                     enum lm_status *status, struct lm_error *error)
 {
     struct cached *last;
-    uint64_t bytes = runner_bytes(model, sessions->batch);
+    struct pool *helpers = sessions->helpers;
+    uint64_t bytes = runner_bytes(model, sessions->batch, helpers);
+    if (bytes > sessions->limit_bytes) {
+        helpers = NULL; /* they take memory, too */
+        bytes = runner_bytes(model, sessions->batch, NULL);
+    }
     if (bytes > sessions->limit_bytes) {
         *status = lm_fail(error, LM_NOMEM,
                           "a session of this model takes %llu bytes, a worker's limit is %llu",
@@ -102,7 +109,7 @@ static struct cached *create_cached(struct sessions *sessions, const struct lm_m
         return NULL;
     }
     *cached = (struct cached){.model = model, .bytes = bytes};
-    *status = runner_create(model, sessions->batch, NULL, &cached->runner, error);
+    *status = runner_create(model, sessions->batch, helpers, &cached->runner, error);
     if (*status == LM_OK)
         return cached;
     free(cached);

@@ -10,9 +10,10 @@
 
 struct sessions;
 
-/* batch: items of a micro-batch.  limit_bytes: of all runners together.  Errors: LM_NOMEM. */
-enum lm_status sessions_create(uint32_t batch, uint64_t limit_bytes, struct sessions **out,
-                               struct lm_error *error);
+/* batch: items of a micro-batch.  limit_bytes: of all runners together.  helpers: the pool that
+ * they may be shared with, which must outlive them; NULL: none.  Errors: LM_NOMEM. */
+enum lm_status sessions_create(uint32_t batch, uint64_t limit_bytes, struct pool *helpers,
+                               struct sessions **out, struct lm_error *error);
 void sessions_free(struct sessions *sessions); /* NULL is fine */
 
 /* The model's runner, made if there is none; those that were used longest ago make room for it.

@@ -7,9 +7,6 @@
 
 #include "jobs/scheduler.h"
 
-/* Threads that serve connections go first: they have little to do, and callers wait for them. */
-enum { NICENESS = 10 };
-
 uint32_t job_worker_number(const struct job_worker *worker)
 {
     return worker->number;
@@ -18,7 +15,10 @@ uint32_t job_worker_number(const struct job_worker *worker)
 enum lm_status job_worker_runner(struct job_worker *worker, const struct lm_model *model,
                                  struct runner **out, struct lm_error *error)
 {
-    return sessions_get(worker->sessions, model, out, error);
+    enum lm_status status = sessions_get(worker->sessions, model, out, error);
+    if (status == LM_OK)
+        runner_share(*out, worker->is_alone);
+    return status;
 }
 
 enum lm_status job_worker_check(struct job_worker *worker, struct lm_error *error)
@@ -157,12 +157,14 @@ static void run_batch(struct job_worker *worker, struct live_job *job, uint32_t 
     struct jobs *jobs = worker->jobs;
     struct jobs_class_stats *stats = &jobs->stats[job->job.class];
     struct lm_error error = {0};
+    worker->is_alone = scheduler_is_alone(jobs, job);
     pthread_mutex_unlock(&jobs->lock);
     uint64_t start = jobs_now_ns(jobs);
     uint32_t items = items_of(job, batch);
     enum lm_status status = job->job.ops->run_batch(job->job.context, batch, worker, &error);
     uint64_t took = jobs_now_ns(jobs) - start;
     pthread_mutex_lock(&jobs->lock);
+    worker->is_alone = false;
     job->busy_ns += took;
     stats->batch_ns += took;
     stats->batches++;
@@ -214,7 +216,7 @@ void *worker_main(void *argument)
 {
     struct job_worker *worker = argument;
     struct jobs *jobs = worker->jobs;
-    setpriority(PRIO_PROCESS, 0, NICENESS); /* on Linux, of this thread alone */
+    setpriority(PRIO_PROCESS, 0, WORKER_NICENESS); /* on Linux, of this thread alone */
     pthread_mutex_lock(&jobs->lock);
     for (;;) {
         uint64_t now_ns = jobs_now_ns(jobs);

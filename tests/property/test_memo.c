@@ -10,12 +10,20 @@
 
 #include <cmocka.h>
 
+#include "codec/thread_pool.h"
 #include "fault.h"
 #include "hostile.h"
 #include "kernels/kernels.h"
 #include "layermask/session.h"
 
-enum { SIDE = 64, BATCH = 4, CLASSES = 6, PLANES = 3 * SIDE * SIDE, MEGABYTE = 1 << 20 };
+enum {
+    SIDE = 64,
+    BATCH = 4,
+    HELPERS = 3,
+    CLASSES = 6,
+    PLANES = 3 * SIDE * SIDE,
+    MEGABYTE = 1 << 20
+};
 
 static enum lm_precision precision = LM_PRECISION_FLOAT32;
 static uint64_t seed = 1;
@@ -111,9 +119,11 @@ static struct lm_model *load(const char *network, const struct lm_policy *policy
 static struct lm_session *new_session(const struct lm_model *model)
 {
     struct lm_session *session;
-    assert_int_equal(lm_session_create(model, BATCH, 1, &session, NULL), LM_OK);
+    assert_int_equal(lm_session_create(model, BATCH, HELPERS, &session, NULL), LM_OK);
     return session;
 }
+
+static const struct lm_parallel *helpers; /* of the runs that follow; NULL: none */
 
 /* Runs on `picture`; plain: samples without a mask, as bits. */
 static uint64_t run(struct lm_session *session, const float *picture, uint32_t plain, float *logits)
@@ -122,7 +132,7 @@ static uint64_t run(struct lm_session *session, const float *picture, uint32_t p
     const struct lm_mask *visible[BATCH];
     for (uint32_t s = 0; s < BATCH; s++)
         visible[s] = plain >> s & 1 ? NULL : &masks[s];
-    assert_int_equal(lm_session_run(session, BATCH, inputs, visible, logits, NULL, NULL), LM_OK);
+    assert_int_equal(lm_session_run(session, BATCH, inputs, visible, logits, helpers, NULL), LM_OK);
     struct lm_run_stats stats;
     lm_session_stats(session, &stats);
     return stats.macs_done;
@@ -161,6 +171,35 @@ static void test_same_results(void **state)
                 lm_session_free(oblivious);
                 lm_model_free(model);
             }
+}
+
+/* Runs with helpers and without in turn, as a server's worker has them that is alone. */
+static void test_helpers(void **state)
+{
+    (void)state;
+    struct pool *pool;
+    assert_int_equal(pool_create(HELPERS, 0, &pool, NULL), LM_OK);
+    const struct lm_parallel parallel = pool_parallel(pool);
+    for (size_t n = 0; n < sizeof networks / sizeof *networks; n++) {
+        struct lm_model *model = load(networks[n], &policies[0], 4 * MEGABYTE);
+        struct lm_session *session = new_session(model), *oblivious = new_session(model);
+        lm_session_turn_to(session, 5);
+        for (uint32_t i = 0; i < 12; i++) {
+            float logits[BATCH * CLASSES], expected[BATCH * CLASSES];
+            for (int s = 0; s < BATCH; s++)
+                draw_mask(&masks[s], 6 + number_below(14), 1 + number_below(7));
+            uint32_t plain = i % 4 == 3 ? number_below(16) : 0;
+            helpers = i % 3 ? &parallel : NULL;
+            run(session, image, plain, logits);
+            helpers = NULL;
+            run(oblivious, image, plain, expected);
+            assert_memory_equal(logits, expected, sizeof expected);
+        }
+        lm_session_free(session);
+        lm_session_free(oblivious);
+        lm_model_free(model);
+    }
+    pool_free(pool);
 }
 
 /* The masks of one run again: all that recall steps stand behind is known. */
@@ -426,6 +465,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_same_results),
+        cmocka_unit_test(test_helpers),
         cmocka_unit_test(test_remembers),
         cmocka_unit_test(test_shares_within_a_run),
         cmocka_unit_test(test_the_last_step_makes_itself_room),

@@ -244,7 +244,7 @@ static void test_pools(void **state)
     assert_memory_equal(got, want, sizeof want);
     for (uint32_t threads = 1; threads <= 4; threads++) {
         struct pool *pool;
-        assert_int_equal(pool_create(threads, &pool, NULL), LM_OK);
+        assert_int_equal(pool_create(threads, 0, &pool, NULL), LM_OK);
         struct lm_parallel parallel = pool_parallel(pool);
         for (int i = 0; i < 5; i++) {
             run(session, &parallel, got);

@@ -44,7 +44,7 @@ static void calls_every_index_once(void **state)
     (void)state;
     for (uint32_t threads = 1; threads <= THREADS; threads++) {
         struct pool *pool = NULL;
-        assert_int_equal(pool_create(threads, &pool, NULL), LM_OK);
+        assert_int_equal(pool_create(threads, 0, &pool, NULL), LM_OK);
         assert_int_equal(pool_threads(pool), threads);
         for (uint32_t round = 0; round < 50; round++)
             run_and_check(pool, round % 10);
@@ -58,7 +58,7 @@ static void runs_follow_each_other(void **state)
 {
     (void)state;
     struct pool *pool = NULL;
-    assert_int_equal(pool_create(THREADS, &pool, NULL), LM_OK);
+    assert_int_equal(pool_create(THREADS, 0, &pool, NULL), LM_OK);
     for (uint32_t round = 0; round < 2000; round++) {
         run_and_check(pool, 2 + round % 7);
         if (round % 100 == 0)
@@ -72,9 +72,9 @@ static void refuses_odd_numbers_of_threads(void **state)
     (void)state;
     struct pool *pool = NULL;
     struct lm_error error = {0};
-    assert_int_equal(pool_create(0, &pool, &error), LM_INVALID);
+    assert_int_equal(pool_create(0, 0, &pool, &error), LM_INVALID);
     assert_string_equal(error.text, "threads: 0 is not from 1 to 256");
-    assert_int_equal(pool_create(257, &pool, NULL), LM_INVALID);
+    assert_int_equal(pool_create(257, 0, &pool, NULL), LM_INVALID);
     assert_null(pool);
     pool_free(NULL);
 }

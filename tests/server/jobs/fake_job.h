@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "jobs/jobs.h"
+#include "jobs/scheduler.h"
 
 enum { LOG_BYTES = 4000 };
 
@@ -34,6 +34,7 @@ struct fake {
     sem_t arrived, go, done;
 
     char steps[200];        /* everything in the order of its start: "sp01fex" */
+    char alone[20];         /* "01": whether each micro-batch was all there was to do */
     enum lm_status checked; /* what job_worker_check said at the end of its preparation */
     atomic_int inside, ended, freed, telling;
     uint32_t told;
@@ -82,10 +83,11 @@ static inline enum lm_status fake_batch(void *context, uint32_t batch, struct jo
     struct fake *fake = context;
     struct scene *scene = fake->scene;
     char text[20];
-    (void)worker;
     snprintf(text, sizeof text, "%c%u ", fake->name, batch);
     pthread_mutex_lock(&scene->lock);
     strncat(scene->log, text, sizeof scene->log - strlen(scene->log) - 1);
+    strncat(fake->alone, worker->is_alone ? "1" : "0",
+            sizeof fake->alone - strlen(fake->alone) - 1);
     pthread_mutex_unlock(&scene->lock);
     snprintf(text, sizeof text, "%u", batch % 10);
     note(fake, text);

@@ -112,6 +112,25 @@ static void compare(const struct model_entry *entry, uint32_t workers, enum mask
     picture_input_free(&other);
 }
 
+/* One micro-batch, which runs on the helpers, too. */
+static void compare_alone(const struct model_entry *entry, uint32_t workers)
+{
+    struct jobs *jobs = NULL;
+    struct picture_input input = {0};
+    struct explain_job job;
+    const struct explainer_options options = options_of(MASKING_LAYER, BATCHES_DEFAULT_SIZE - 1);
+    assert_int_equal(draw_input(&entry->dir, 0, &input), LM_OK);
+    char *text = explain_alone(entry, &input, &options, 1);
+    assert_int_equal(jobs_create(&(struct jobs_options){.workers = workers}, &jobs, NULL), LM_OK);
+    for (int i = 0; i < 3; i++) {
+        submit_explain(&job, jobs, entry, &input, options);
+        expect_text(&job, text);
+    }
+    jobs_free(jobs);
+    free(text);
+    picture_input_free(&input);
+}
+
 static void compare_all(const struct registry_options *options, const char *name)
 {
     struct registry *registry = NULL;
@@ -122,6 +141,7 @@ static void compare_all(const struct registry_options *options, const char *name
     for (uint32_t workers = 1; workers <= 4; workers *= 2) {
         compare(entry, workers, MASKING_LAYER);
         compare(entry, workers, MASKING_MEAN);
+        compare_alone(entry, workers);
     }
     model_entry_release(entry);
     registry_free(registry);
@@ -213,7 +233,7 @@ static void sessions_are_bounded(void **state)
     assert_int_equal(registry_reload(registry, NULL), LM_OK);
     const struct model_entry *one = registry_find(registry, "one");
     const struct model_entry *two = registry_find(registry, "two");
-    uint64_t bytes = runner_bytes(one->model, BATCHES_DEFAULT_SIZE);
+    uint64_t bytes = runner_bytes(one->model, BATCHES_DEFAULT_SIZE, NULL);
     assert_int_equal(draw_input(&one->dir, 0, &input), LM_OK);
 
     /* room for one of the two: the other makes place */

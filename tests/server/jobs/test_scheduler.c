@@ -103,6 +103,32 @@ static void takes_all_steps_in_order(void **state)
     close_scene();
 }
 
+/* Then it may use all processors. */
+static void knows_when_it_is_alone(void **state)
+{
+    (void)state;
+    struct fake a, b, c;
+    open_scene((struct jobs_options){.workers = 2});
+    fake_init(&a, &scene, 'A', 1);
+    submit(&a, JOB_PREDICT);
+    expect_end(&a, JOB_SUCCEEDED, LM_OK);
+    assert_string_equal(a.alone, "1");
+
+    fake_init(&b, &scene, 'B', 3); /* another worker may take the next, and the last */
+    b.gate = GATE_BATCH;
+    b.gate_batch = 0;
+    submit(&b, JOB_EXPLAIN);
+    sem_wait(&b.arrived);
+    fake_init(&c, &scene, 'C', 1);
+    submit(&c, JOB_PREDICT);
+    expect_end(&c, JOB_SUCCEEDED, LM_OK);
+    sem_post(&b.go);
+    expect_end(&b, JOB_SUCCEEDED, LM_OK);
+    assert_string_equal(c.alone, "0");
+    assert_string_equal(b.alone, "000");
+    close_scene();
+}
+
 static void needs_no_micro_batches(void **state)
 {
     (void)state;
@@ -581,6 +607,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(takes_all_steps_in_order),
+        cmocka_unit_test(knows_when_it_is_alone),
         cmocka_unit_test(needs_no_micro_batches),
         cmocka_unit_test(explains_take_turns),
         cmocka_unit_test(predict_overtakes_and_missingness_comes_last),
