@@ -1,8 +1,10 @@
 /* Activations that exporters write as several instructions become the one that has a kernel: a
- * logistic times its argument (SiLU), and half of the argument times 1 + erf (GELU).  Anything else
- * stays as it is written.
+ * logistic times its argument (SiLU), and half of the argument times 1 + erf (GELU); and so does a
+ * normalization with its Relu.  Anything else stays as it is written.
  */
 #include <math.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "graph/program.h"
 
@@ -141,4 +143,53 @@ void program_join_idioms(struct program *program)
     }
     if (found)
         drop_unread(program);
+}
+
+/* The row of numbers among the operands of an instruction; NULL: none.  other: the operand besides.
+ */
+static const struct operand *row_of(const struct instruction *code, const struct operand **other)
+{
+    bool is_a = code->a.kind == OPERAND_CHANNELS;
+    const struct operand *row = is_a ? &code->a : &code->b;
+    *other = is_a ? &code->b : &code->a;
+    return row->kind == OPERAND_CHANNELS && row->width == code->width ? row : NULL;
+}
+
+/* Whether the clamp's argument is x * scale + shift. */
+static bool is_affine(const struct program *program, const struct instruction *clamp,
+                      const struct operand **x, const struct operand **scale,
+                      const struct operand **shift)
+{
+    const struct operand *product;
+    const struct instruction *sum = made_by(program, &clamp->a, PW_ADD);
+    *shift = sum ? row_of(sum, &product) : NULL;
+    const struct instruction *made = *shift ? made_by(program, product, PW_MUL) : NULL;
+    *scale = made ? row_of(made, x) : NULL;
+    return *scale && clamp->width > 1 && clamp->width == sum->width && sum->width == made->width &&
+           (*x)->width == made->width;
+}
+
+bool program_join_affine(struct program *program)
+{
+    bool found = false;
+    for (uint32_t i = 0; i < program->length; i++) {
+        struct instruction *code = &program->code[i];
+        const struct operand *x, *scale, *shift;
+        if (code->op != PW_CLAMP || !is_affine(program, code, &x, &scale, &shift))
+            continue;
+        float *rows = malloc(2 * (size_t)code->width * sizeof *rows);
+        if (!rows || !program_own(program, rows)) {
+            free(rows);
+            return false;
+        }
+        memcpy(rows, scale->data, code->width * sizeof *rows);
+        memcpy(rows + code->width, shift->data, code->width * sizeof *rows);
+        code->op = PW_AFFINE;
+        code->a = *x;
+        code->b = (struct operand){.kind = OPERAND_CHANNELS, .width = code->width, .data = rows};
+        found = true;
+    }
+    if (found)
+        drop_unread(program);
+    return true;
 }

@@ -19,7 +19,7 @@ enum operand_kind {
     OPERAND_TEMPORARY, /* index: instruction */
     OPERAND_INPUT,     /* index: input of the step; an ordinary one is the same for all sites */
     OPERAND_SCALAR,    /* scalar */
-    OPERAND_CHANNELS,  /* data: a row */
+    OPERAND_CHANNELS,  /* data: a row (of PW_AFFINE: two) */
     OPERAND_SITES,     /* data: height * width rows */
     OPERAND_JOINED,    /* channels of several inputs; only in a prologue, which says of which */
 };
@@ -63,6 +63,10 @@ enum lm_status program_prepend(struct program *program, struct program *first, u
 
 /* Replaces the instructions of SiLU and GELU by the one that means the same. */
 void program_join_idioms(struct program *program);
+
+/* Replaces a product and a sum with a row of factors and of terms, clamped, as a normalization and
+ * its Relu are, by PW_AFFINE, whose b has both rows, one behind the other.  false: out of memory. */
+bool program_join_affine(struct program *program);
 
 /* Assigns slots by liveness; false if more than PROGRAM_MAX_SLOTS are needed.  No instruction
  * writes where it reads: an operand of one float a row would be overwritten by a whole row. */

@@ -129,6 +129,7 @@ const struct kernels KERNELS_TABLE = {
     .winograd_output = winograd_output,
     .sum_rows = sum_rows,
     .pointwise = pointwise_apply,
+    .affine = affine,
     .row_op = row_op,
     .bf16_bytes = BF16_BYTES,
     .bf16_in_place = BF16_IN_PLACE,

@@ -45,6 +45,7 @@ enum pointwise {
     PW_SILU,         /* a * sigmoid(a) */
     PW_GELU,         /* a / 2 * (1 + erf(a / sqrt 2)) */
     PW_COPY,
+    PW_AFFINE,   /* min(max(a * b + c, p0), p1) for each channel: see the kernel `affine` */
     PW_ROW_MEAN, /* mean of the row: one float a row */
     PW_LRN,      /* a / (p3 + p1 / size * sum of squares of p0 = size neighbours)^p2 */
     PW_SOFTMAX,  /* over the row */
@@ -224,6 +225,10 @@ struct kernels {
     /* Pointwise operation op on n floats; a_step, b_step: 0 (one float for all) or 1. */
     void (*pointwise)(enum pointwise op, float *target, const float *a, const float *b,
                       size_t a_step, size_t b_step, size_t n, const float *p);
+
+    /* target[c] = min(max(a[c] * scale[c] + shift[c], low), high), n floats; target may be a. */
+    void (*affine)(float *target, const float *a, const float *scale, const float *shift, size_t n,
+                   float low, float high);
 
     /* Operations on whole rows (PW_ROW_MEAN and after) of `channels` floats. */
     void (*row_op)(enum pointwise op, float *target, const float *a, size_t rows, uint32_t channels,

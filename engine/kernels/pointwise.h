@@ -188,6 +188,20 @@ static void pointwise_apply(enum pointwise op, float *target, const float *a, co
     }
 }
 
+static void affine(float *target, const float *a, const float *scale, const float *shift, size_t n,
+                   float low, float high)
+{
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES) {
+        vector x = *(const vector *)(a + i) * *(const vector *)(scale + i);
+        *(vector *)(target + i) = clamp_vector(x + *(const vector *)(shift + i), low, high);
+    }
+    for (; i < n; i++) {
+        float x = a[i] * scale[i] + shift[i];
+        target[i] = x > low ? (x < high ? x : high) : low;
+    }
+}
+
 static float row_sum(const float *a, uint32_t n)
 {
     float part[16] = {0};

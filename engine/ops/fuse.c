@@ -236,9 +236,21 @@ static void compact(struct graph *graph)
     graph->n_steps = kept;
 }
 
+static struct prologue *prologue_of(struct step *step)
+{
+    return step->kind == &step_conv ? step->conv.before : NULL;
+}
+
+static bool join_affine(struct step *step)
+{
+    struct prologue *before = prologue_of(step);
+    return program_join_affine(&step->program) &&
+           (!before || program_join_affine(&before->program));
+}
+
 static bool allocate_slots(struct step *step)
 {
-    struct prologue *before = step->kind == &step_conv ? step->conv.before : NULL;
+    struct prologue *before = prologue_of(step);
     return program_allocate(&step->program) && (!before || program_allocate(&before->program));
 }
 
@@ -263,6 +275,9 @@ enum lm_status graph_fuse(struct graph *graph, struct lm_error *error)
     if (!fuse_prologues(graph))
         return lm_fail(error, LM_NOMEM, "out of memory for fusion");
     compact(graph);
+    for (size_t i = 0; i < graph->n_steps; i++)
+        if (!join_affine(&graph->steps[i]))
+            return lm_fail(error, LM_NOMEM, "out of memory for fusion");
     for (size_t i = 0; i < graph->n_steps; i++)
         if (!allocate_slots(&graph->steps[i]))
             return lm_fail(error, LM_LIMIT, "%s: more than %d intermediate results at once",

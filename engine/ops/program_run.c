@@ -162,9 +162,40 @@ static bool is_flat(const struct source *s, uint32_t width)
     return (s->width == width && s->row_step == width) || (s->width == 1 && s->row_step == 0);
 }
 
+/* The channels from `first` on of all rows. */
+static void scale_rows(const struct chunk *c, const struct instruction *code, uint32_t first,
+                       uint32_t count, const float *data, size_t row_step, float *target)
+{
+    const float *scale = code->b.data + first, *shift = scale + code->width;
+    for (uint32_t r = 0; r < c->rows; r++)
+        c->run->kernels->affine(target + (size_t)r * code->width + first, data + r * row_step,
+                                scale, shift, count, code->parameter[0], code->parameter[1]);
+}
+
+/* Joined rows go straight to their places. */
+static void execute_affine(struct chunk *c, const struct instruction *code, float *target)
+{
+    if (code->a.kind != OPERAND_JOINED) {
+        struct source a = resolve(c, &code->a);
+        scale_rows(c, code, 0, code->width, a.data, a.row_step, target);
+        return;
+    }
+    const struct channels *joined = &c->step->conv.before->joined;
+    for (uint32_t i = 0; i < joined->n_runs; i++) {
+        const struct channel_run *run = &joined->runs[i];
+        struct source from = input_source(c, run->input);
+        scale_rows(c, code, run->target, run->count, from.data + run->source, from.row_step,
+                   target);
+    }
+}
+
 static void execute(struct chunk *c, const struct instruction *code, float *target)
 {
     const struct kernels *kernels = c->run->kernels;
+    if (code->op == PW_AFFINE) {
+        execute_affine(c, code, target);
+        return;
+    }
     if (code->op == PW_COPY && code->a.kind == OPERAND_JOINED) {
         join_rows(c, &code->a, target);
         return;

@@ -14,7 +14,7 @@ static bool joins_rectified(const struct graph *graph, const struct step *step,
 static bool ends_rectified(const struct program *program)
 {
     const struct instruction *last = &program->code[program->length - 1];
-    return last->op == PW_CLAMP && last->parameter[0] >= 0;
+    return (last->op == PW_CLAMP || last->op == PW_AFFINE) && last->parameter[0] >= 0;
 }
 
 /* Whether the rows that are multiplied may hold many zeros. */

@@ -89,7 +89,7 @@ class LoadMemory(unittest.TestCase):
                         network.conv(channels, *shape)
                     network.save(path)
                     peak, weights = inspect(path)
-                    self.assertGreater(weights, 60e6)
+                    self.assertGreater(weights, 50e6)  # twice what else it may take
                     self.assertLess(peak, weights + 25e6)
 
 

@@ -745,6 +745,37 @@ static void test_infinities(void **state)
         }
 }
 
+/* Of the table, into another row and in place, NaN included. */
+static void check_affine(const struct kernels *k, size_t n)
+{
+    enum { MOST = 200 };
+    float x[MOST], scale[MOST], shift[MOST], y[MOST + 1];
+    for (size_t i = 0; i < n; i++) {
+        x[i] = (float)(rng_double(&rng) * 8 - 4);
+        scale[i] = (float)(rng_double(&rng) * 4 - 2);
+        shift[i] = (float)(rng_double(&rng) * 4 - 2);
+    }
+    x[n / 2] = NAN;
+    y[n] = 12345;
+    k->affine(y, x, scale, shift, n, 0, 6);
+    assert_kept("affine", k, y + n);
+    for (size_t i = 0; i < n; i++) {
+        double exact = (double)x[i] * (double)scale[i] + (double)shift[i];
+        double want = exact > 0 ? fmin(exact, 6) : 0;
+        assert_true(fabs((double)y[i] - want) <= 1e-6);
+    }
+    k->affine(x, x, scale, shift, n, 0, 6);
+    assert_memory_equal(x, y, n * sizeof *x);
+}
+
+static void test_affine(void **state)
+{
+    (void)state;
+    for (int t = 0; t < n_tables; t++)
+        for (size_t n = 1; n < 200; n += 1 + n / 7)
+            check_affine(tables[t], n);
+}
+
 static double binary(enum pointwise op, double x, double y)
 {
     switch (op) {
@@ -816,10 +847,11 @@ static int start(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_windows),    cmocka_unit_test(test_square_windows),
-        cmocka_unit_test(test_rows),       cmocka_unit_test(test_functions),
-        cmocka_unit_test(test_infinities), cmocka_unit_test(test_products),
-        cmocka_unit_test(test_zeros),      cmocka_unit_test(test_binary),
+        cmocka_unit_test(test_windows),  cmocka_unit_test(test_square_windows),
+        cmocka_unit_test(test_rows),     cmocka_unit_test(test_functions),
+        cmocka_unit_test(test_affine),   cmocka_unit_test(test_infinities),
+        cmocka_unit_test(test_products), cmocka_unit_test(test_zeros),
+        cmocka_unit_test(test_binary),
     };
     return cmocka_run_group_tests_name("kernels", tests, start, NULL);
 }

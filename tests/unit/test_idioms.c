@@ -113,6 +113,63 @@ static void test_not_gelu(void **state)
     }
 }
 
+static float factors[] = {1, 2, 3, 4, 5, 6, 7, 8}, terms[] = {-1, -2, -3, -4, -5, -6, -7, -8};
+
+static struct operand row(float *data)
+{
+    return (struct operand){.kind = OPERAND_CHANNELS, .data = data, .width = 8};
+}
+
+static void add_clamp(struct program *program, struct operand a)
+{
+    add(program, PW_CLAMP, a, none);
+    program->code[program->length - 1].parameter[1] = 6;
+}
+
+/* A normalization and its Relu6, with the operands in both orders. */
+static void test_affine(void **state)
+{
+    (void)state;
+    for (int swapped = 0; swapped < 2; swapped++) {
+        struct program p = {0};
+        add(&p, PW_MUL, swapped ? row(factors) : input(3), swapped ? input(3) : row(factors));
+        add(&p, PW_ADD, swapped ? row(terms) : made(0), swapped ? made(0) : row(terms));
+        add_clamp(&p, made(1));
+        add(&p, PW_SQRT, made(2), none);
+        assert_true(program_join_affine(&p));
+        assert_int_equal(p.length, 2);
+        const struct instruction *code = &p.code[0];
+        assert_int_equal(code->op, PW_AFFINE);
+        assert_true(code->a.kind == OPERAND_INPUT && code->a.index == 3);
+        assert_true(code->parameter[0] == 0 && code->parameter[1] == 6);
+        assert_int_equal(code->b.kind, OPERAND_CHANNELS);
+        assert_memory_equal(code->b.data, factors, sizeof factors);
+        assert_memory_equal(code->b.data + 8, terms, sizeof terms);
+        assert_int_equal(p.code[1].a.index, 0);
+        program_free(&p);
+    }
+}
+
+static void test_not_affine(void **state)
+{
+    (void)state;
+    for (int form = 0; form < 5; form++) {
+        struct program p = {0};
+        struct operand single = input(0);
+        single.width = 1;
+        add(&p, form == 0 ? PW_DIV : PW_MUL, form == 1 ? single : input(0), row(factors));
+        add(&p, form == 2 ? PW_SUB : PW_ADD, made(0), form == 3 ? number(1) : row(terms));
+        if (form == 4)
+            add(&p, PW_LEAKY_RELU, made(1), none); /* keeps what is not a number */
+        else
+            add_clamp(&p, made(1));
+        uint32_t length = p.length;
+        assert_true(program_join_affine(&p));
+        assert_int_equal(p.length, length);
+        program_free(&p);
+    }
+}
+
 /* What comes before and after stays, and reads the right results. */
 static void test_amid_others(void **state)
 {
@@ -144,6 +201,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_silu),        cmocka_unit_test(test_other_products),
         cmocka_unit_test(test_gelu),        cmocka_unit_test(test_not_gelu),
+        cmocka_unit_test(test_affine),      cmocka_unit_test(test_not_affine),
         cmocka_unit_test(test_amid_others),
     };
     return cmocka_run_group_tests_name("idioms", tests, NULL, NULL);
