@@ -42,8 +42,7 @@ struct job_worker {
     uint32_t number;
     pthread_t thread;
     struct sessions *sessions;
-    bool
-        is_alone; /* no other worker has anything to do: its micro-batch runs on the helpers, too */
+    bool is_alone; /* its micro-batch is all there is to do: it runs on the helpers, too */
     const struct live_job *preparing; /* NULL: none */
     uint32_t overtaken[JOB_CLASSES];  /* micro-batches of higher classes that went before this one,
                                          in a row */
