@@ -36,13 +36,16 @@ class Photographs(unittest.TestCase):
         with open(os.path.join(IMAGES, "expected.tsv"), encoding="utf-8") as table:
             rows = list(csv.DictReader(table, delimiter="\t"))
         self.assertEqual(len(rows), 64)
+        if os.environ.get("LAYERMASK_SANITIZED"):
+            rows = rows[::8]  # all run the same code, which is slow then
         worst = 0
         for row in rows:
             with self.subTest(image=row["file"]):
                 top = predict(model, row["file"], precision)
                 self.assertEqual(top["index"], int(row["class_index_1000"]) + OFFSET[model])
                 worst = max(worst, abs(top["probability"] - float(row["p_" + model])))
-        print(f"{model}, {precision}: 64 photographs, largest difference in probability {worst:.5f}")
+        print(f"{model}, {precision}: {len(rows)} photographs, "
+              f"largest difference in probability {worst:.5f}")
         self.assertLess(worst, TOLERANCE[precision][model])
 
     def test_mobilenet_v2(self):
