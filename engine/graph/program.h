@@ -65,7 +65,8 @@ enum lm_status program_prepend(struct program *program, struct program *first, u
 void program_join_idioms(struct program *program);
 
 /* Replaces a product and a sum with a row of factors and of terms, clamped, as a normalization and
- * its Relu are, by PW_AFFINE, whose b has both rows, one behind the other.  false: out of memory. */
+ * its Relu are, by PW_AFFINE, whose b has both rows, one behind the other.  false: out of memory.
+ */
 bool program_join_affine(struct program *program);
 
 /* Assigns slots by liveness; false if more than PROGRAM_MAX_SLOTS are needed.  No instruction
