@@ -275,12 +275,12 @@ enum lm_status graph_fuse(struct graph *graph, struct lm_error *error)
     if (!fuse_prologues(graph))
         return lm_fail(error, LM_NOMEM, "out of memory for fusion");
     compact(graph);
-    for (size_t i = 0; i < graph->n_steps; i++)
+    for (size_t i = 0; i < graph->n_steps; i++) {
         if (!join_affine(&graph->steps[i]))
             return lm_fail(error, LM_NOMEM, "out of memory for fusion");
-    for (size_t i = 0; i < graph->n_steps; i++)
         if (!allocate_slots(&graph->steps[i]))
             return lm_fail(error, LM_LIMIT, "%s: more than %d intermediate results at once",
                            graph->steps[i].name, PROGRAM_MAX_SLOTS);
+    }
     return LM_OK;
 }

@@ -119,22 +119,37 @@ static struct source site_source(struct chunk *c, const struct operand *operand)
     return (struct source){buffer, operand->width, operand->width};
 }
 
-static void join_rows(struct chunk *c, const struct operand *operand, float *target)
+/* The channels from `first` on of all rows. */
+static void scale_rows(const struct chunk *c, const struct instruction *code, uint32_t first,
+                       uint32_t count, const float *data, size_t row_step, float *target)
+{
+    const float *scale = code->b.data + first, *shift = scale + code->width;
+    for (uint32_t r = 0; r < c->rows; r++)
+        c->run->kernels->affine(target + (size_t)r * code->width + first, data + r * row_step,
+                                scale, shift, count, code->parameter[0], code->parameter[1]);
+}
+
+/* affine: scales them on the way; NULL: copies them. */
+static void join_rows(struct chunk *c, const struct instruction *affine, uint32_t width,
+                      float *target)
 {
     const struct channels *joined = &c->step->conv.before->joined;
     for (uint32_t i = 0; i < joined->n_runs; i++) {
         const struct channel_run *r = &joined->runs[i];
         struct source from = input_source(c, r->input);
-        for (uint32_t k = 0; k < c->rows; k++)
-            memcpy(target + (size_t)k * operand->width + r->target,
-                   from.data + k * from.row_step + r->source, r->count * sizeof *target);
+        const float *data = from.data + r->source;
+        if (affine)
+            scale_rows(c, affine, r->target, r->count, data, from.row_step, target);
+        for (uint32_t k = 0; k < c->rows && !affine; k++)
+            memcpy(target + (size_t)k * width + r->target, data + k * from.row_step,
+                   r->count * sizeof *target);
     }
 }
 
 static struct source joined_source(struct chunk *c, const struct operand *operand)
 {
     float *buffer = c->copies + c->buffer * c->copied++;
-    join_rows(c, operand, buffer);
+    join_rows(c, NULL, operand->width, buffer);
     return (struct source){buffer, operand->width, operand->width};
 }
 
@@ -162,45 +177,19 @@ static bool is_flat(const struct source *s, uint32_t width)
     return (s->width == width && s->row_step == width) || (s->width == 1 && s->row_step == 0);
 }
 
-/* The channels from `first` on of all rows. */
-static void scale_rows(const struct chunk *c, const struct instruction *code, uint32_t first,
-                       uint32_t count, const float *data, size_t row_step, float *target)
-{
-    const float *scale = code->b.data + first, *shift = scale + code->width;
-    for (uint32_t r = 0; r < c->rows; r++)
-        c->run->kernels->affine(target + (size_t)r * code->width + first, data + r * row_step,
-                                scale, shift, count, code->parameter[0], code->parameter[1]);
-}
-
-/* Joined rows go straight to their places. */
-static void execute_affine(struct chunk *c, const struct instruction *code, float *target)
-{
-    if (code->a.kind != OPERAND_JOINED) {
-        struct source a = resolve(c, &code->a);
-        scale_rows(c, code, 0, code->width, a.data, a.row_step, target);
-        return;
-    }
-    const struct channels *joined = &c->step->conv.before->joined;
-    for (uint32_t i = 0; i < joined->n_runs; i++) {
-        const struct channel_run *run = &joined->runs[i];
-        struct source from = input_source(c, run->input);
-        scale_rows(c, code, run->target, run->count, from.data + run->source, from.row_step,
-                   target);
-    }
-}
-
 static void execute(struct chunk *c, const struct instruction *code, float *target)
 {
     const struct kernels *kernels = c->run->kernels;
-    if (code->op == PW_AFFINE) {
-        execute_affine(c, code, target);
-        return;
-    }
-    if (code->op == PW_COPY && code->a.kind == OPERAND_JOINED) {
-        join_rows(c, &code->a, target);
+    bool affine = code->op == PW_AFFINE;
+    if (code->a.kind == OPERAND_JOINED && (affine || code->op == PW_COPY)) {
+        join_rows(c, affine ? code : NULL, code->width, target);
         return;
     }
     struct source a = resolve(c, &code->a);
+    if (affine) {
+        scale_rows(c, code, 0, code->width, a.data, a.row_step, target);
+        return;
+    }
     struct source b = pointwise_is_binary(code->op) ? resolve(c, &code->b) : a;
     if (pointwise_is_row(code->op)) {
         kernels->row_op(code->op, target, a.data, c->rows, a.width, code->parameter);

@@ -9,6 +9,8 @@
 
 #include <cmocka.h>
 
+#include <sys/resource.h>
+
 #include "codec/thread_pool.h"
 
 enum { THREADS = 4, MOST = 1000 };
@@ -67,6 +69,32 @@ static void runs_follow_each_other(void **state)
     pool_free(pool);
 }
 
+static void note_niceness(void *argument, uint32_t index, uint32_t thread)
+{
+    atomic_int *niceness = argument;
+    (void)index;
+    atomic_store(&niceness[thread], getpriority(PRIO_PROCESS, 0));
+    nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL); /* the others come, too */
+}
+
+/* Those that it starts, not the caller. */
+static void its_threads_are_as_nice_as_said(void **state)
+{
+    (void)state;
+    enum { UNSEEN = 100 };
+    struct pool *pool = NULL;
+    atomic_int niceness[2];
+    int before = getpriority(PRIO_PROCESS, 0);
+    for (int i = 0; i < 2; i++)
+        atomic_init(&niceness[i], UNSEEN);
+    assert_int_equal(pool_create(2, 19, &pool, NULL), LM_OK);
+    while (atomic_load(&niceness[1]) == UNSEEN)
+        pool_run(pool, 20, note_niceness, niceness);
+    assert_int_equal(atomic_load(&niceness[0]), before);
+    assert_int_equal(atomic_load(&niceness[1]), 19);
+    pool_free(pool);
+}
+
 static void refuses_odd_numbers_of_threads(void **state)
 {
     (void)state;
@@ -84,6 +112,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(calls_every_index_once),
         cmocka_unit_test(runs_follow_each_other),
+        cmocka_unit_test(its_threads_are_as_nice_as_said),
         cmocka_unit_test(refuses_odd_numbers_of_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

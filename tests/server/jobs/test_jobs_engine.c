@@ -269,6 +269,51 @@ static void sessions_are_bounded(void **state)
     picture_input_free(&input);
 }
 
+static void expect_session_bytes(const struct model_entry *entry, const struct picture_input *input,
+                                 const struct jobs_options *options, uint64_t bytes)
+{
+    struct jobs *jobs = NULL;
+    struct explain_job job;
+    struct jobs_stats stats;
+    assert_int_equal(jobs_create(options, &jobs, NULL), LM_OK);
+    submit_explain(&job, jobs, entry, input, options_of(MASKING_LAYER, 3));
+    expect_text(&job, NULL);
+    jobs_read_stats(jobs, &stats);
+    assert_int_equal(stats.sessions, 1);
+    assert_int_equal(stats.session_bytes, bytes);
+    jobs_free(jobs);
+}
+
+/* Sessions have room for as many helpers as there are workers, 8 at most; for none if that does
+ * not fit. */
+static void sessions_have_room_for_helpers(void **state)
+{
+    (void)state;
+    struct registry *registry = NULL;
+    struct picture_input input = {0};
+    tiny_model_write("one", 1);
+    const struct registry_options options = {.folder = scratch};
+    assert_int_equal(registry_create(&options, &registry, NULL), LM_OK);
+    assert_int_equal(registry_reload(registry, NULL), LM_OK);
+    const struct model_entry *one = registry_find(registry, "one");
+    assert_int_equal(draw_input(&one->dir, 0, &input), LM_OK);
+    uint64_t alone = runner_bytes(one->model, BATCHES_DEFAULT_SIZE, NULL);
+    for (uint32_t workers = 2; workers <= 10; workers += 4) {
+        struct pool *pool = NULL;
+        assert_int_equal(pool_create(workers < 8 ? workers : 8, 0, &pool, NULL), LM_OK);
+        uint64_t shared = runner_bytes(one->model, BATCHES_DEFAULT_SIZE, pool);
+        pool_free(pool);
+        assert_true(shared > alone);
+        struct jobs_options some = {.workers = workers, .session_bytes = workers * shared};
+        expect_session_bytes(one, &input, &some, shared);
+        some.session_bytes -= workers;
+        expect_session_bytes(one, &input, &some, alone);
+    }
+    picture_input_free(&input);
+    model_entry_release(one);
+    registry_free(registry);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -278,6 +323,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(predictions_do_not_depend_on_groups, scratch_make,
                                         scratch_remove),
         cmocka_unit_test_setup_teardown(sessions_are_bounded, scratch_make, scratch_remove),
+        cmocka_unit_test_setup_teardown(sessions_have_room_for_helpers, scratch_make,
+                                        scratch_remove),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

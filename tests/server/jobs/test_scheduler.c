@@ -103,6 +103,15 @@ static void takes_all_steps_in_order(void **state)
     close_scene();
 }
 
+static void await_batches(enum job_class class, uint64_t batches)
+{
+    struct jobs_stats stats = {0};
+    while (stats.classes[class].batches < batches) {
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+        jobs_read_stats(scene.jobs, &stats);
+    }
+}
+
 /* Then it may use all processors. */
 static void knows_when_it_is_alone(void **state)
 {
@@ -114,7 +123,7 @@ static void knows_when_it_is_alone(void **state)
     expect_end(&a, JOB_SUCCEEDED, LM_OK);
     assert_string_equal(a.alone, "1");
 
-    fake_init(&b, &scene, 'B', 3); /* another worker may take the next, and the last */
+    fake_init(&b, &scene, 'B', 3); /* one worker is held by the first, the other takes the rest */
     b.gate = GATE_BATCH;
     b.gate_batch = 0;
     submit(&b, JOB_EXPLAIN);
@@ -122,6 +131,7 @@ static void knows_when_it_is_alone(void **state)
     fake_init(&c, &scene, 'C', 1);
     submit(&c, JOB_PREDICT);
     expect_end(&c, JOB_SUCCEEDED, LM_OK);
+    await_batches(JOB_EXPLAIN, 2);
     sem_post(&b.go);
     expect_end(&b, JOB_SUCCEEDED, LM_OK);
     assert_string_equal(c.alone, "0");
